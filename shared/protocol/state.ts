@@ -1,0 +1,171 @@
+/**
+ * What is remembered of a record so that both sides can be kept equal: the plain data that every
+ * decision of this folder takes and answers. It is stored as it stands here (`record.state`), and
+ * nothing outside this folder interprets it.
+ */
+
+/** A property's value in canonical HubSpot form (`canonical.ts`); '' is empty. Compared by `===`. */
+export type Value = string;
+
+/** Milliseconds since the epoch on HubSpot's clock (history time) unless a name says otherwise. */
+export type Millis = number;
+
+/**
+ * What is known of the history time of a write: after `low`, not after `high`; exact where equal.
+ * An answer gives its `startedAt` and `completedAt`; the echo's `occurredAt` makes it exact.
+ */
+export interface Bracket {
+  readonly low: Millis;
+  readonly high: Millis;
+}
+
+/**
+ * Why a value waits to be sent: `change` a local change; `restore` an inbound value that a call of
+ * ours may have overwritten; `compare` a comparison found the row different; `repeat` it was left by
+ * a call whose outcome is unknown.
+ */
+export type Cause = 'change' | 'restore' | 'compare' | 'repeat';
+
+/** A value that waits in the outbox. Its epoch is the property's: a mark drops what was pending. */
+export interface Pending {
+  readonly value: Value;
+  readonly cause: Cause;
+}
+
+/** One line of the ledger: a value that was sent for a property. */
+export interface Sent {
+  readonly value: Value;
+  /** The call that carried it. */
+  readonly request: string;
+  readonly epoch: Millis;
+  readonly cause: Cause;
+  /** Our own clock when it was sent; orders the ledger, never compared with history times. */
+  readonly sentAt: Millis;
+  /** Where its write lies in HubSpot's history; null while unknown. */
+  readonly time: Bracket | null;
+  readonly outcome: 'under-way' | 'settled' | 'unknown';
+}
+
+/** What is remembered of one property of one record. */
+export interface PropertyState {
+  /** The newest value HubSpot is known to hold. */
+  readonly known: { readonly value: Value; readonly time: Bracket } | null;
+  /**
+   * The foreign value applied to the row last, with its history time. `text` is what the row then
+   * held where that isn't what the value converts to (a numeric that was rounded): opaque here.
+   */
+  readonly inbound: {
+    readonly value: Value;
+    readonly time: Millis;
+    readonly text?: string | null;
+  } | null;
+  /** History time of the last inbound value that `consume` has passed in WAL order; 0 at first. */
+  readonly epoch: Millis;
+  /** The last settled push of a local value of the current epoch. */
+  readonly standing: Bracket | null;
+  /** Upper end of the newest own write that is known; 0 when none is. */
+  readonly own: Millis;
+  /** The last values sent, oldest first, at most `LEDGER_LENGTH`. */
+  readonly ledger: readonly Sent[];
+  /** A value HubSpot refuses: never made pending by a comparison until the row changes. */
+  readonly refused: Value | null;
+}
+
+export const LEDGER_LENGTH = 8;
+
+/** Slack for HubSpot's clocks at each end of a bracket, in milliseconds. */
+export const TOLERANCE_MS = 1000;
+
+/** Which rule asks for a reading of HubSpot's history (counted by this name). */
+export type DoubtReason =
+  | 'readretry'
+  | 'first'
+  | 'answer'
+  | 'bound'
+  | 'echo'
+  | 'hist'
+  | 'sametime'
+  | 'own-unknown'
+  | 'existence'
+  | 'missing'
+  | 'reconcile'
+  | 'created'
+  | 'association';
+
+export type CallOperation = 'update' | 'upsert' | 'archive' | 'associate';
+
+/** The one call of a record that is under way. */
+export interface Call {
+  readonly request: string;
+  /** The lease's term: a call of another term was left by a process that died. */
+  readonly term: number;
+  readonly operation: CallOperation;
+  /** Null for an upsert: the answer brings it. */
+  readonly hubspotId: string | null;
+  /** Our own clock. */
+  readonly startedAt: Millis;
+  /** What it carries, by property. */
+  readonly values: Readonly<
+    Record<string, { readonly value: Value; readonly cause: Cause; readonly epoch: Millis }>
+  >;
+  /** A comparison met the call: it is made when the call has ended. */
+  readonly compareAfter: boolean;
+  /** Ids whose own creation was announced while the call was under way. */
+  readonly sawCreated: readonly string[];
+}
+
+/** Everything remembered of one record. */
+export interface RecordState {
+  /** Grows whenever something is learned of the record; a reading that began before is repeated. */
+  readonly revision: number;
+  readonly doubt: readonly DoubtReason[];
+  readonly call: Call | null;
+  readonly properties: Readonly<Record<string, PropertyState>>;
+  readonly existence: ExistenceState;
+}
+
+/** Existence is a property with a clock of its own: alive or dead as of a history time, per id. */
+export interface ExistenceState {
+  /** The linked HubSpot record. */
+  readonly link: string | null;
+  /** The link is known alive as of here. */
+  readonly alive: Bracket | null;
+  /** Every id that was ever this key's, the link included; newest last, bounded. */
+  readonly ids: readonly KnownId[];
+}
+
+export interface KnownId {
+  readonly id: string;
+  /** Known to be deleted or archived as of here. */
+  readonly dead: Bracket | null;
+  /** An archive of ours was sent for it. */
+  readonly archivedByUs: boolean;
+  /** A call of ours created it. */
+  readonly createdByUs: boolean;
+}
+
+/** What waits in the outbox for the record as a whole. */
+export type PendingOperation = 'write' | 'delete';
+
+export const newProperty: PropertyState = {
+  known: null,
+  inbound: null,
+  epoch: 0,
+  standing: null,
+  own: 0,
+  ledger: [],
+  refused: null,
+};
+
+export const newRecord: RecordState = {
+  revision: 0,
+  doubt: [],
+  call: null,
+  properties: {},
+  existence: { link: null, alive: null, ids: [] },
+};
+
+/** The property's state, also where nothing was remembered yet. */
+export function propertyOf(record: RecordState, property: string): PropertyState {
+  return record.properties[property] ?? newProperty;
+}
