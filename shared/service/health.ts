@@ -1,0 +1,98 @@
+/**
+ * `/livez`, `/healthz`, `/readyz` and `/metrics`: mounted by the webhook room on its own server, and
+ * served alone by cdc on CDC_PORT. `/livez` asks nobody: a database that is away must not make an
+ * orchestrator kill a process that waits for it.
+ */
+import { createServer, type Server } from 'node:http';
+import express, { type Router } from 'express';
+import type { Registry } from 'prom-client';
+import { serviceError } from './errors.ts';
+import type { Readiness } from './lifecycle.ts';
+
+export interface HealthSources {
+  /** Asked for each `/readyz`; its checks are the answer's body. */
+  ready(): Promise<boolean | Readiness>;
+  readonly registry?: Registry | undefined;
+}
+
+export function healthRoutes({ ready, registry }: HealthSources): Router {
+  const router = express.Router();
+  router.get(['/livez', '/healthz'], (_request, response) => {
+    response.json({ ok: true });
+  });
+  router.get('/readyz', async (_request, response) => {
+    const answer = await ready().catch(() => false);
+    const readiness = typeof answer === 'boolean' ? { ready: answer, checks: {} } : answer;
+    response.status(readiness.ready ? 200 : 503).json(readiness);
+  });
+  if (registry) {
+    router.get('/metrics', async (_request, response) => {
+      response.set('content-type', registry.contentType).send(await registry.metrics());
+    });
+  }
+  return router;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  readonly url: string;
+  /** Takes no new connection, lets running requests end, for at most `graceMs`. */
+  close(): Promise<void>;
+}
+
+/** An own small server for the health routes. */
+export function startHealthServer(
+  options: HealthSources & { readonly host: string; readonly port: number },
+): Promise<RunningServer> {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(healthRoutes(options));
+  return listen(createServer(app), { ...options, variable: 'CDC_PORT' });
+}
+
+/**
+ * Starts to listen; every server of ours goes through here.
+ * @param address `variable` is the setting that names the port, for the error's advice
+ * @throws SyncError PORT_IN_USE
+ */
+export function listen(
+  server: Server,
+  address: { readonly host: string; readonly port: number; readonly variable: string },
+  graceMs = 5000,
+): Promise<RunningServer> {
+  const { host, port, variable } = address;
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') {
+        reject(
+          serviceError('PORT_IN_USE', `Port ${port} on ${host} is in use (${variable}).`, {
+            port,
+            variable,
+          }),
+        );
+        return;
+      }
+      const reason = error.code ?? error.message;
+      reject(
+        serviceError('PORT_IN_USE', `Can’t listen on ${host}:${port} (${variable}): ${reason}.`),
+      );
+    });
+    server.listen(port, host, () => {
+      const bound = (server.address() as { port: number }).port;
+      const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+      resolve({
+        port: bound,
+        url: `http://${name.includes(':') ? `[${name}]` : name}:${bound}`,
+        close: () =>
+          new Promise((done) => {
+            const force = setTimeout(() => server.closeAllConnections(), graceMs);
+            server.close(() => {
+              clearTimeout(force);
+              done();
+            });
+            server.closeIdleConnections();
+          }),
+      });
+    });
+  });
+}

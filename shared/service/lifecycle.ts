@@ -1,0 +1,97 @@
+/**
+ * How every room runs and ends: its start function answers a handle; a process waits on its handles
+ * until one fails or a signal comes, and stops them in order.
+ */
+import closeWithGrace from 'close-with-grace';
+import type { Logger } from './logger.ts';
+
+/** One named precondition of being ready. `detail` is a short sentence without values. */
+export interface Check {
+  readonly ok: boolean;
+  readonly detail?: string;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, Check>>;
+}
+
+/** A running room. */
+export interface Handle extends AsyncDisposable {
+  /** Resolves when the room has stopped; rejects on an error it can't go on from. */
+  readonly promise: Promise<void>;
+  /** True, or every check passed, when the room does its work. A standby is ready. */
+  ready(): Promise<boolean | Readiness>;
+  /** Finishes what is claimed, takes nothing new, then resolves. Safe to call twice. */
+  stop(reason?: string): Promise<void>;
+}
+
+/** The answers of several rooms as one; the checks carry the room's name, `cdc.slot`. */
+export async function readinessOf(
+  handles: Readonly<Record<string, Pick<Handle, 'ready'>>>,
+): Promise<Readiness> {
+  const checks: Record<string, Check> = {};
+  let ready = true;
+  await Promise.all(
+    Object.entries(handles).map(async ([room, handle]) => {
+      const answer = await handle.ready().catch((error: unknown): Readiness => {
+        const detail = error instanceof Error ? error.name : 'failed';
+        return { ready: false, checks: { ready: { ok: false, detail } } };
+      });
+      if (typeof answer === 'boolean') {
+        checks[room] = { ok: answer };
+        ready &&= answer;
+        return;
+      }
+      for (const [name, check] of Object.entries(answer.checks)) checks[`${room}.${name}`] = check;
+      if (Object.keys(answer.checks).length === 0) checks[room] = { ok: answer.ready };
+      ready &&= answer.ready;
+    }),
+  );
+  return { ready, checks };
+}
+
+export interface RunOptions {
+  readonly log: Logger;
+  /** Milliseconds a drain may take before the process ends anyway. */
+  readonly drainTimeoutMs?: number;
+}
+
+/**
+ * Waits until a signal comes or a room fails, then stops the handles in the order given (the one
+ * that takes work in first, what the others stand on last). The first SIGTERM or SIGINT drains, the
+ * second ends the process at once. Resolves after a clean end; a room's fatal error is thrown.
+ */
+export async function runUntilSignal(
+  handles: readonly Handle[],
+  { log, drainTimeoutMs = 20_000 }: RunOptions,
+): Promise<void> {
+  let stopped: Promise<void> | undefined;
+  const stopAll = (reason: string) => {
+    stopped ??= (async () => {
+      for (const handle of handles) {
+        await handle.stop(reason).catch((error: unknown) => {
+          log.warn({ err: error }, 'a part did not stop cleanly');
+        });
+      }
+    })();
+    return stopped;
+  };
+  const grace = closeWithGrace(
+    { delay: drainTimeoutMs, logger: false, skip: ['beforeExit'] },
+    async ({ signal, err }) => {
+      if (err) log.fatal({ err }, 'unexpected error');
+      else log.info({ signal }, `${signal ?? 'end'}: draining; a second signal ends at once`);
+      await stopAll(signal ?? 'error');
+    },
+  );
+  try {
+    await Promise.race(handles.map((handle) => handle.promise));
+    await stopAll('a part ended');
+  } catch (error) {
+    await stopAll('a part failed');
+    throw error;
+  } finally {
+    grace.uninstall();
+  }
+}
