@@ -15,6 +15,19 @@ export interface HealthSources {
   readonly registry?: Registry | undefined;
 }
 
+/**
+ * What `start` and the `webhook` command hand to the webhook room for its server, beside its own
+ * routes: rooms don't import each other, so the status API reaches it as a router.
+ */
+export interface ServerExtras {
+  /** Shown at `/metrics`. */
+  readonly registry?: Registry | undefined;
+  /** Stands in for the room's own readiness at `/readyz`: under `start` it covers every room. */
+  readonly ready?: HealthSources['ready'] | undefined;
+  /** Mounted at `/` after the webhook route. */
+  readonly routes?: readonly Router[] | undefined;
+}
+
 export function healthRoutes({ ready, registry }: HealthSources): Router {
   const router = express.Router();
   router.get(['/livez', '/healthz'], (_request, response) => {
