@@ -1,7 +1,7 @@
 /** Which mapping file a command reads, and how its mistakes are told. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Mapping, loadMapping } from '../shared/mapping/load.ts';
+import { loadMapping, type Mapping } from '../shared/mapping/load.ts';
 import type { Config } from '../shared/service/config.ts';
 import { SyncError } from '../shared/service/errors.ts';
 import { packageRoot } from '../shared/service/package-root.ts';

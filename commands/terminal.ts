@@ -49,7 +49,11 @@ export function describeStart({ config, urls, mapping, sampleDeal }: Banner): st
       `     ${urls.webhook}/api/hubspot/sync-status`,
     );
   }
-  lines.push('', `Changes, as they arrive (${pc.green('→')} HubSpot, ${pc.cyan('←')} Postgres):`, '');
+  lines.push(
+    '',
+    `Changes, as they arrive (${pc.green('→')} HubSpot, ${pc.cyan('←')} Postgres):`,
+    '',
+  );
   return lines.join('\n');
 }
 

@@ -56,6 +56,19 @@ export function createLogger(config: Pick<Config, 'log'>, options: LoggerOptions
       serializers: { err: describeError, error: describeError },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      hooks: {
+        // Without words of its own a line would get the error's own.
+        logMethod(args, method) {
+          const [first, words] = args as unknown[];
+          const thrown = first instanceof Error ? first : (first as { err?: unknown } | null)?.err;
+          if (words === undefined && thrown instanceof Error) {
+            const line = first instanceof Error ? { err: first } : first;
+            method.apply(this, [line, String(describeError(thrown).message)] as never);
+            return;
+          }
+          method.apply(this, args);
+        },
+      },
     },
     stream,
   );
