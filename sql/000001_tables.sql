@@ -29,6 +29,8 @@ create table record (
   image jsonb,
   doubt_since timestamptz,
   call_since timestamptz,
+  -- A comparison of the row with HubSpot's known values is due: cleared by the message that makes it.
+  compare_since timestamptz,
   last_lsn pg_lsn,
   last_synced_at timestamptz,
   sync_error text,
@@ -38,6 +40,7 @@ create table record (
 create unique index record_hubspot_id on record (object_type, hubspot_id) where hubspot_id is not null;
 create index record_doubt on record (doubt_since) where doubt_since is not null;
 create index record_call on record (call_since) where call_since is not null;
+create index record_compare on record (compare_since) where compare_since is not null;
 comment on table record is 'What is known of each record: link, known values, clocks, ledger';
 
 create table outbox (

@@ -48,6 +48,8 @@ export interface StoredRecord extends RecordRef {
   /** Commit LSN of the last change consumed, as text. */
   lastLsn: string | null;
   syncError: string | null;
+  /** The row is to be compared with HubSpot's known values, by a message in the WAL. */
+  compareWanted: boolean;
   /** Epoch ms of the last settled operation in either direction. */
   lastSyncedAt: number | null;
   /** False for one that is not stored yet. */
@@ -95,7 +97,7 @@ export async function lockRecords(
   }
   const { rows } = await client.query(
     `select r.object_type, r.key, r.state, r.image, r.last_lsn::text as last_lsn, r.sync_error,
-            ${ms('r.last_synced_at')} as last_synced_at
+            r.compare_since is not null as compare_wanted, ${ms('r.last_synced_at')} as last_synced_at
        from ${tables.record} r
        join unnest($1::text[], $2::text[]) as t (o, k) on r.object_type = t.o and r.key = t.k
       order by r.object_type collate "C", r.key collate "C"
@@ -111,6 +113,7 @@ export async function lockRecords(
       outbox: null,
       lastLsn: row.last_lsn,
       syncError: row.sync_error,
+      compareWanted: row.compare_wanted,
       lastSyncedAt: row.last_synced_at,
       stored: true,
     });
@@ -157,6 +160,7 @@ export function newStoredRecord({ object, key }: RecordRef): StoredRecord {
     outbox: null,
     lastLsn: null,
     syncError: null,
+    compareWanted: false,
     lastSyncedAt: null,
     stored: false,
   };
@@ -175,14 +179,15 @@ export async function saveRecords(
   if (all.length === 0) return;
   const column = <T>(pick: (record: StoredRecord) => T) => all.map(pick);
   await client.query(
-    `insert into ${tables.record} as r (object_type, key, hubspot_id, state, image, doubt_since, call_since, last_lsn, last_synced_at, sync_error)
-     select o, k, h, s, i, case when d then now() end, case when c then now() end, l, to_timestamp(y / 1000.0), e
-       from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::bool[], $7::bool[], $8::pg_lsn[], $9::float8[], $10::text[])
-            as t (o, k, h, s, i, d, c, l, y, e)
+    `insert into ${tables.record} as r (object_type, key, hubspot_id, state, image, doubt_since, call_since, compare_since, last_lsn, last_synced_at, sync_error)
+     select o, k, h, s, i, case when d then now() end, case when c then now() end, case when w then now() end, l, to_timestamp(y / 1000.0), e
+       from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::bool[], $7::bool[], $8::bool[], $9::pg_lsn[], $10::float8[], $11::text[])
+            as t (o, k, h, s, i, d, c, w, l, y, e)
      on conflict (object_type, key) do update set
        hubspot_id = excluded.hubspot_id, state = excluded.state, image = excluded.image,
        doubt_since = case when excluded.doubt_since is null then null else coalesce(r.doubt_since, excluded.doubt_since) end,
        call_since = case when excluded.call_since is null then null else coalesce(r.call_since, excluded.call_since) end,
+       compare_since = case when excluded.compare_since is null then null else coalesce(r.compare_since, excluded.compare_since) end,
        last_lsn = excluded.last_lsn, last_synced_at = excluded.last_synced_at, sync_error = excluded.sync_error`,
     [
       column((r) => r.object),
@@ -192,6 +197,7 @@ export async function saveRecords(
       column((r) => (r.image === null ? null : JSON.stringify(r.image))),
       column((r) => r.state.doubt.length > 0),
       column((r) => r.state.call !== null),
+      column((r) => r.compareWanted),
       column((r) => r.lastLsn),
       column((r) => r.lastSyncedAt),
       column((r) => r.syncError),
