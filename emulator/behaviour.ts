@@ -22,6 +22,10 @@ function choice<const T extends string>(
   return { default: value, explain, oneOf };
 }
 
+function text(value: string, explain: string): Switch<string> {
+  return { default: value, explain };
+}
+
 /** The switches of records, associations and answers. */
 const CRM_SWITCHES = {
   lifecycleDefault: flag(
@@ -106,8 +110,73 @@ const CRM_SWITCHES = {
   ),
 } as const;
 
+/** The switches of tokens, limits and webhooks. */
+const WIRE_SWITCHES = {
+  missingScopes: text(
+    '',
+    'Scopes the app lacks, separated by commas (`crm.objects.deals.write`): calls that need one get 403.',
+  ),
+  malformedTokenStatus: choice(
+    ['401', '530'],
+    '401',
+    'Status for a token that does not look like one; real ones were sometimes answered 530.',
+  ),
+  dailyLimit: amount(625_000, "Requests of all the account's apps in one day of the portal."),
+  portalTimeZone: text(
+    'UTC',
+    'IANA name of the portal time zone: the day begins at midnight here.',
+  ),
+  associationsLimit: amount(150, 'Requests to associations paths in any 10 seconds.'),
+  searchLimit: amount(5, 'Searches in any second, for the whole account.'),
+  searchCountsInBurst: flag(true, 'Whether searches count in the 10-second window too.'),
+  foreignCallsPerSecond: amount(0, 'Requests of other apps, which eat from the day.'),
+  foreignSearchesPerSecond: amount(0, 'Searches of other apps, which eat from the search limit.'),
+  chargeRejected: flag(false, 'Whether a request answered 429 is counted in the limits.'),
+  retryAfter: choice(
+    ['none', 'seconds', 'milliseconds'],
+    'none',
+    'Whether a 429 bears Retry-After, and in which unit.',
+  ),
+  webhookShape: choice(
+    ['legacy', 'generic'],
+    'legacy',
+    'Events of standard objects as `deal.propertyChange` or as `object.propertyChange`.',
+  ),
+  webhookWindowMs: amount(75, 'Events gather this long before they leave in one request.'),
+  webhookBatchSize: amount(100, 'Events in one request at most.', 1, 100),
+  webhookConcurrency: amount(10, 'Webhook requests under way at once.', 1, 1000),
+  webhookTimeoutMs: amount(5000, 'A webhook request not answered in this time has failed.', 1),
+  webhookRetryBaseMs: amount(
+    1000,
+    'The first retry comes after about this; each wait doubles up to 20 times it.',
+  ),
+  webhookMaxRetries: amount(10, 'Retries before an event is given up.'),
+  webhookLagMs: amount(2000, 'How far a reordered or doubled event lags behind at most.'),
+  webhookRetryKeepsEventId: flag(true, 'Whether a retried event keeps its event id.'),
+  webhookEventIdCollisionEvery: amount(
+    0,
+    'Every n-th event takes the id of the one before it; 0: none.',
+  ),
+  webhookClearedValue: choice(
+    ['empty', 'null', 'absent'],
+    'empty',
+    'How an event tells that a value was cleared.',
+  ),
+  webhookMergeObjectId: choice(
+    ['primary', 'new', 'absent'],
+    'primary',
+    'Which record a merge event names as objectId.',
+  ),
+  webhookGenericAssociation: choice(
+    ['typeIds', 'typeName', 'both'],
+    'typeIds',
+    'How a generic association event names the association.',
+  ),
+  webhookMixPortals: flag(false, 'Whether each request also bears an event of another portal.'),
+} as const;
+
 /** All switches. The parts that own them stand above. */
-const SWITCHES = { ...CRM_SWITCHES };
+const SWITCHES = { ...CRM_SWITCHES, ...WIRE_SWITCHES };
 
 type ValueOf<S> = S extends Switch<infer T> ? T : never;
 
