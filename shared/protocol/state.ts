@@ -11,8 +11,9 @@ export type Value = string;
 export type Millis = number;
 
 /**
- * What is known of the history time of a write: after `low`, not after `high`; exact where equal.
- * An answer gives its `startedAt` and `completedAt`; the echo's `occurredAt` makes it exact.
+ * What is known of the history time of a write: not before `low`, not after `high`; exact where
+ * equal. An answer gives `startedAt` less and `completedAt` plus the tolerance; the echo's
+ * `occurredAt` or a reading of the history makes it exact.
  */
 export interface Bracket {
   readonly low: Millis;
@@ -30,6 +31,45 @@ export type Cause = 'change' | 'restore' | 'compare' | 'repeat';
 export interface Pending {
   readonly value: Value;
   readonly cause: Cause;
+  /** Any token that changes when something later replaces it: tells whether it was the one sent. */
+  readonly seq: string;
+}
+
+/** What waits in the outbox for a record, by property. */
+export type Pendings = Readonly<Record<string, Pending>>;
+
+/** One property as carried by a call. */
+export interface Carried {
+  readonly value: Value;
+  readonly cause: Cause;
+  /** The property's epoch at the claim. */
+  readonly epoch: Millis;
+  /** The pending value's token. */
+  readonly seq: string;
+  /** The same edit was sent before (not a new local change): its answer tells no history time. */
+  readonly again: boolean;
+  /** The write is later than this: the newest history time that was known at the claim. */
+  readonly after: Millis;
+  /** Time of the inbound value at the claim; what is foreign and newer was learned since. */
+  readonly inbound: Millis;
+  /** History time of the echo that came before the answer; null while none did. */
+  readonly echo: Millis | null;
+}
+
+/** One entry of HubSpot's property history, as read. */
+export interface HistoryEntry {
+  readonly value: Value;
+  /** History time. */
+  readonly time: Millis;
+  /** Its source is our app. Not a proof of our own write: HubSpot also writes in our name. */
+  readonly ours: boolean;
+}
+
+/** A local value that gave way to HubSpot's, for the log of conflicts. */
+export interface Conflict {
+  readonly property: string;
+  readonly local: Value;
+  readonly hubspot: Value;
 }
 
 /** One line of the ledger: a value that was sent for a property. */
@@ -105,9 +145,7 @@ export interface Call {
   /** Our own clock. */
   readonly startedAt: Millis;
   /** What it carries, by property. */
-  readonly values: Readonly<
-    Record<string, { readonly value: Value; readonly cause: Cause; readonly epoch: Millis }>
-  >;
+  readonly values: Readonly<Record<string, Carried>>;
   /** A comparison met the call: it is made when the call has ended. */
   readonly compareAfter: boolean;
   /** Ids whose own creation was announced while the call was under way. */
@@ -120,6 +158,12 @@ export interface RecordState {
   readonly revision: number;
   readonly doubt: readonly DoubtReason[];
   readonly call: Call | null;
+  /**
+   * A comparison is wanted: a compare message with the row's text, written to the WAL in a
+   * transaction of its own, which clears this (`comparisonEmitted`). Durable, so that a crash
+   * between the wish and the message loses nothing.
+   */
+  readonly compareWanted: boolean;
   readonly properties: Readonly<Record<string, PropertyState>>;
   readonly existence: ExistenceState;
 }
@@ -161,6 +205,7 @@ export const newRecord: RecordState = {
   revision: 0,
   doubt: [],
   call: null,
+  compareWanted: false,
   properties: {},
   existence: { link: null, alive: null, ids: [] },
 };

@@ -1,0 +1,172 @@
+/**
+ * The step inwards: what a webhook's property change means, and what is remembered when a foreign
+ * value was applied to the row. Called under the record's lock, and under the row's where it is
+ * applied.
+ */
+import { exactly, holds, isExact, isOwnWrite, learn } from './property.ts';
+import { carries, doubt, learned, mapProperty, withCall, withProperty } from './record.ts';
+import { product, type Terms } from './rules.ts';
+import {
+  type DoubtReason,
+  type Millis,
+  type Pendings,
+  type PropertyState,
+  propertyOf,
+  type RecordState,
+  type Value,
+} from './state.ts';
+
+export interface PropertyEvent {
+  readonly property: string;
+  /** Canonical form. */
+  readonly value: Value;
+  /** `occurredAt`. */
+  readonly time: Millis;
+  /** Its source is our app. */
+  readonly ours: boolean;
+}
+
+export interface Received {
+  /**
+   * `stale`: something newer is known; `same`: it was applied already; `echo`: our own write;
+   * `doubt`: the record must be read; `apply`: lock the row, write the value if the row differs,
+   * emit the mark in any case, and store `appliedInbound`.
+   */
+  readonly outcome: 'stale' | 'same' | 'echo' | 'doubt' | 'apply';
+  readonly record: RecordState;
+  readonly reason?: DoubtReason;
+}
+
+/** Decides what an event means. `_pendings` is for policies that let a pending value win. */
+export function receiveEvent(
+  record: RecordState,
+  event: PropertyEvent,
+  _pendings: Pendings = {},
+  terms: Terms = product,
+): Received {
+  const property = propertyOf(record, event.property);
+  if (isOwnWrite(property, event)) return receiveEcho(record, property, event, terms);
+  const { outcome, reason } = judgeForeign(record, property, event, terms);
+  if (outcome !== 'apply' && outcome !== 'doubt') return { outcome, record };
+  if (reason) return doubted(record, reason);
+  // HubSpot wrote it in our name: when it did so in respect of our own writes only a reading tells.
+  if (event.ours) return doubted(record, 'own-unknown');
+  return { outcome: 'apply', record };
+}
+
+/** A foreign value was applied to the row in this transaction, and its mark emitted. */
+export function appliedInbound(
+  record: RecordState,
+  name: string,
+  inbound: { readonly value: Value; readonly time: Millis; readonly text?: string | null },
+  terms: Terms = product,
+): RecordState {
+  return learned(
+    mapProperty(record, name, (property) => ({
+      ...learn(property, inbound.value, exactly(inbound.time)),
+      inbound,
+      standing: terms.rules.epoch ? null : property.standing,
+      refused: null,
+    })),
+  );
+}
+
+function doubted(record: RecordState, reason: DoubtReason): Received {
+  return { outcome: 'doubt', record: doubt(learned(record), reason), reason };
+}
+
+function judgeForeign(
+  record: RecordState,
+  property: PropertyState,
+  event: PropertyEvent,
+  { tolerance, rules }: Terms,
+): { outcome: 'stale' | 'same' | 'doubt' | 'apply'; reason?: DoubtReason } {
+  const { inbound, standing, known } = property;
+  if (inbound) {
+    const later = event.time - inbound.time;
+    if (event.value === inbound.value && Math.abs(later) <= tolerance) {
+      // One event told twice (by a webhook and by a reading), unless something came in between.
+      const between = carries(record, event.property) || known?.value !== inbound.value;
+      if (later <= 0 || !between) return { outcome: 'same' };
+      return { outcome: 'doubt', reason: 'sametime' };
+    }
+    // Times that may be rounded don't order two values of one second.
+    if (later <= 0) {
+      return -later <= tolerance && event.value !== inbound.value
+        ? { outcome: 'doubt', reason: 'sametime' }
+        : { outcome: 'stale' };
+    }
+  }
+  if (standing && event.time <= standing.high) {
+    const low = isExact(standing) ? standing.low - tolerance : standing.low;
+    return rules.bound && event.time >= low
+      ? { outcome: 'doubt', reason: 'bound' }
+      : { outcome: 'stale' };
+  }
+  return { outcome: 'apply' };
+}
+
+function receiveEcho(
+  record: RecordState,
+  property: PropertyState,
+  event: PropertyEvent,
+  { rules }: Terms,
+): Received {
+  if (!rules.echo) return { outcome: 'echo', record };
+  const { value, time } = event;
+  const carried = record.call?.values[event.property];
+  // A write that was given up may be the one that is told of here, so it can't vouch for another.
+  const certain = !property.ledger.some(
+    (line) => line.value === value && line.outcome === 'unknown',
+  );
+  if (record.call && carried?.value === value && time > carried.after) {
+    const values = { ...record.call.values };
+    if (certain) values[event.property] = { ...carried, echo: time };
+    const raised = withProperty(record, event.property, {
+      ...property,
+      own: Math.max(property.own, time),
+    });
+    return { outcome: 'echo', record: learned(withCall(raised, { ...record.call, values })) };
+  }
+  const line = certain
+    ? property.ledger.findLast(
+        (sent) => sent.value === value && sent.time !== null && holds(sent.time, time),
+      )
+    : undefined;
+  if (line) {
+    return {
+      outcome: 'echo',
+      record: withProperty(record, event.property, sharpen(property, line.request, time)),
+    };
+  }
+  const { known, own } = property;
+  if (time > own || (known && value !== known.value && time > known.time.low)) {
+    return doubted(
+      withProperty(record, event.property, { ...property, own: Math.max(own, time) }),
+      'echo',
+    );
+  }
+  return { outcome: 'echo', record };
+}
+
+/** The echo of a settled push makes its time exact wherever it is remembered. */
+function sharpen(property: PropertyState, request: string, time: Millis): PropertyState {
+  const { known, standing } = property;
+  const blunt = property.ledger.find((line) => line.request === request)?.time;
+  if (!blunt || isExact(blunt)) return property;
+  const same = (bracket: { low: Millis; high: Millis }) =>
+    bracket.low === blunt.low && bracket.high === blunt.high;
+  const ledger = property.ledger.map((line) =>
+    line.request === request ? { ...line, time: exactly(time) } : line,
+  );
+  return {
+    ...property,
+    ledger,
+    known: known && same(known.time) ? { ...known, time: exactly(time) } : known,
+    standing: standing && same(standing) ? exactly(time) : standing,
+    own:
+      property.own === blunt.high
+        ? Math.max(...ledger.map((line) => line.time?.high ?? 0))
+        : property.own,
+  };
+}
