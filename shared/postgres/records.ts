@@ -48,8 +48,6 @@ export interface StoredRecord extends RecordRef {
   /** Commit LSN of the last change consumed, as text. */
   lastLsn: string | null;
   syncError: string | null;
-  /** The row is to be compared with HubSpot's known values, by a message in the WAL. */
-  compareWanted: boolean;
   /** Epoch ms of the last settled operation in either direction. */
   lastSyncedAt: number | null;
   /** False for one that is not stored yet. */
@@ -97,7 +95,7 @@ export async function lockRecords(
   }
   const { rows } = await client.query(
     `select r.object_type, r.key, r.state, r.image, r.last_lsn::text as last_lsn, r.sync_error,
-            r.compare_since is not null as compare_wanted, ${ms('r.last_synced_at')} as last_synced_at
+            ${ms('r.last_synced_at')} as last_synced_at
        from ${tables.record} r
        join unnest($1::text[], $2::text[]) as t (o, k) on r.object_type = t.o and r.key = t.k
       order by r.object_type collate "C", r.key collate "C"
@@ -113,7 +111,6 @@ export async function lockRecords(
       outbox: null,
       lastLsn: row.last_lsn,
       syncError: row.sync_error,
-      compareWanted: row.compare_wanted,
       lastSyncedAt: row.last_synced_at,
       stored: true,
     });
@@ -160,7 +157,6 @@ export function newStoredRecord({ object, key }: RecordRef): StoredRecord {
     outbox: null,
     lastLsn: null,
     syncError: null,
-    compareWanted: false,
     lastSyncedAt: null,
     stored: false,
   };
@@ -197,7 +193,7 @@ export async function saveRecords(
       column((r) => (r.image === null ? null : JSON.stringify(r.image))),
       column((r) => r.state.doubt.length > 0),
       column((r) => r.state.call !== null),
-      column((r) => r.compareWanted),
+      column((r) => r.state.compareWanted),
       column((r) => r.lastLsn),
       column((r) => r.lastSyncedAt),
       column((r) => r.syncError),
