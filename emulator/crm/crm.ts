@@ -4,6 +4,23 @@ import type { Behaviour } from '../behaviour.ts';
 import type { Journal } from '../journal.ts';
 import type { Actor, CrmChange } from './change.ts';
 
+/** One value that a property had; `timestamp` is epoch milliseconds. */
+export type VisibleValue = {
+  value: string;
+  timestamp: number;
+  sourceType: string;
+  sourceId: string;
+};
+
+/** One association of a record, seen from it. */
+export type VisibleAssociation = {
+  /** The other side's type, as HubSpot's own paths name it. */
+  toType: string;
+  toId: string;
+  category: string;
+  typeId: number;
+};
+
 /** A record as a person sees it in HubSpot: every property that has a value. */
 export type VisibleRecord = {
   id: string;
@@ -12,6 +29,9 @@ export type VisibleRecord = {
   /** Epoch milliseconds. */
   createdAt: number;
   updatedAt: number;
+  /** Per property, newest first. */
+  history: Record<string, VisibleValue[]>;
+  associations: VisibleAssociation[];
 };
 
 /**
@@ -21,6 +41,8 @@ export type VisibleRecord = {
 export type CrmUser = {
   /** Archived records too; undefined if the id was never given out. Ids of merged records answer the survivor. */
   read(type: string, id: string): VisibleRecord | undefined;
+  /** Every record of the type in id order, archived ones or the others. */
+  list(type: string, archived: boolean): VisibleRecord[];
   /** `id` chooses the new record's id, for sample data; it must be free. */
   create(
     type: string,
@@ -32,12 +54,20 @@ export type CrmUser = {
   archive(type: string, id: string, actor: Actor): void;
   restore(type: string, id: string, actor: Actor): VisibleRecord;
   merge(type: string, primaryId: string, otherId: string, actor: Actor): VisibleRecord;
+  /** Adds an association in both directions; `typeId` as seen from `fromType`, default the unlabeled one. */
+  associate(ends: AssociationEnds, typeId: number | undefined, actor: Actor): void;
+  /** Removes one type of association, or without `typeId` all between the two. */
+  dissociate(ends: AssociationEnds, typeId: number | undefined, actor: Actor): void;
 };
+
+export type AssociationEnds = { fromType: string; fromId: string; toType: string; toId: string };
 
 export type Crm = {
   user: CrmUser;
   /** The name that HubSpot's own paths use for a type (`deals`, `2-1234`), or the segment itself. */
   nameType(segment: string): string;
+  /** Whether the property holds sensitive data, whose values webhooks never tell. */
+  isSensitive(type: string, property: string): boolean;
   /** Active records per type name. */
   countObjects(): Record<string, number>;
   /** Forgets every index after the journal was cleared. */
