@@ -1,0 +1,60 @@
+/** What a part of the protocol (property, existence) gives to the exploration. */
+import type { Model } from './explorer.ts';
+
+/** Bounds and switches of one exploration; a part ignores what it has no use for. */
+export interface Options {
+  /** Local edits. */
+  readonly local: number;
+  /** Edits by HubSpot users. */
+  readonly hub: number;
+  /** Requests or answers that are lost. */
+  readonly drop: number;
+  /** Requests given up (time-out, crash) that live on and may be carried out later. */
+  readonly timeout: number;
+  /** Webhooks that come again. */
+  readonly dup: number;
+  /** Webhooks that never come; a reconcile run follows. */
+  readonly lose: number;
+  /** What an answer tells: our write alone, a later state, or only our own input. */
+  readonly answer: 'atomic' | 'late' | 'blind';
+  /** A HubSpot user may also type the value that the row already holds. */
+  readonly noop: boolean;
+  /** A local edit may also bring back the value that the row held before the last one. */
+  readonly toggle: boolean;
+  /** How the clocks of answers and history may differ. */
+  readonly skew: 'none' | 'two' | 'four';
+  /** Whether webhooks tell a coarser time than the history. */
+  readonly coarse: boolean;
+  /** Rules that are switched off. */
+  readonly without: readonly string[];
+  /** Limit of states. */
+  readonly max: number;
+}
+
+export const noFaults: Options = {
+  local: 1,
+  hub: 1,
+  drop: 0,
+  timeout: 0,
+  dup: 0,
+  lose: 0,
+  answer: 'atomic',
+  noop: false,
+  toggle: false,
+  skew: 'two',
+  coarse: false,
+  without: [],
+  max: 20_000_000,
+};
+
+export interface Part {
+  readonly name: 'property' | 'existence';
+  /** Names of the rules that can be switched off. */
+  readonly rules: readonly string[];
+  // biome-ignore lint/suspicious/noExplicitAny: each part has states of its own, opaque here.
+  build(options: Options): Model<any>;
+  /** What is explored without options on the command line. */
+  readonly configurations: readonly Partial<Options>[];
+  /** For each rule the smallest bounds in which leaving it out breaks something. */
+  readonly bites: readonly Partial<Options>[];
+}
