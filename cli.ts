@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option as Flag } from 'commander';
-import { flagOf, options } from './shared/service/options.ts';
+import { describeSettings, flagOf, options } from './shared/service/options.ts';
 import { packageRoot } from './shared/service/package-root.ts';
 
 const { version, description } = JSON.parse(
@@ -21,30 +21,25 @@ const program = new Command('pg-hubspot-sync')
   .showHelpAfterError('(pg-hubspot-sync --help shows what there is)')
   .exitOverride();
 
-program.optionsGroup('Options:');
 for (const option of Object.values(options)) {
-  const standard = 'default' in option ? option.default : option.defaultSays;
-  const flag = new Flag(
-    `${flagOf(option)} <value>`,
-    `${option.says} [${option.variable}; ${standard}]`,
-  );
-  program.addOption(flag.helpGroup(`${option.group}:`));
+  // Listed below the commands instead of among the options, with their variables and defaults.
+  program.addOption(new Flag(`${flagOf(option)} <value>`, option.says).hideHelp());
 }
+program.addHelpText('after', () => describeSettings());
 
 const command = (name: string, says: string) => {
   const added = program.command(name).description(says).exitOverride();
   added.action(async (...args: unknown[]) => {
     const { runCommand } = await import('./commands/run.ts');
-    const { default: body } = (await import(`./commands/${added.name()}.ts`)) as {
-      default: Parameters<typeof runCommand>[0]['body'];
-    };
-    process.exitCode = await runCommand({
+    const exitCode = await runCommand({
       name: added.name(),
-      body,
+      load: () => import(`./commands/${added.name()}.ts`),
       own: added.opts(),
       settings: program.opts(),
       args: args.slice(0, -2),
     });
+    // Not left to the event loop: a connection that lingers must not keep the process.
+    process.exit(exitCode);
   });
   return added;
 };

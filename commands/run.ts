@@ -41,7 +41,8 @@ export class UsageError extends SyncError {
 
 export interface RunCommand {
   readonly name: string;
-  readonly body: CommandBody;
+  /** Imports the command's file. */
+  load(): Promise<{ readonly default: CommandBody }>;
   readonly own: Readonly<Record<string, unknown>>;
   /** The program's options: settings by the attribute name of their flag, and `json`. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -49,7 +50,7 @@ export interface RunCommand {
 }
 
 /** Runs a command and prints its outcome. @returns the exit code */
-export async function runCommand({ name, body, own, settings, args }: RunCommand): Promise<number> {
+export async function runCommand({ name, load, own, settings, args }: RunCommand): Promise<number> {
   const json = settings.json === true;
   let outcome: CommandOutcome = { result: null };
   let failure: SyncError | undefined;
@@ -60,6 +61,7 @@ export async function runCommand({ name, body, own, settings, args }: RunCommand
     const say = (line: string) => {
       if (!json) process.stdout.write(`${line}\n`);
     };
+    const { default: body } = await load();
     outcome = await body({ config, log, own, args, json, say });
   } catch (error) {
     failure = toSyncError(error);

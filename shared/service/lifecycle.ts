@@ -83,6 +83,9 @@ export async function runUntilSignal(
       if (err) log.fatal({ err }, 'unexpected error');
       else log.info({ signal }, `${signal ?? 'end'}: draining; a second signal ends at once`);
       await stopAll(signal ?? 'error');
+      // After a signal the command goes on behind this function and says its outcome; the process
+      // ends there. Returning would end it here.
+      if (!err) await new Promise(() => undefined);
     },
   );
   try {

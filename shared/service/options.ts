@@ -270,3 +270,19 @@ export type OptionKey = keyof typeof options;
 export type OptionValues = {
   [K in OptionKey]: (typeof options)[K] extends Option<infer T> ? T : never;
 };
+
+/** The settings as `--help` shows them. */
+export function describeSettings(): string {
+  const all: readonly Option[] = Object.values(options);
+  const groups = [...new Set(all.map((option) => option.group))];
+  const lines = groups.flatMap((name) => [
+    `\n  ${name}`,
+    ...all
+      .filter((option) => option.group === name)
+      .map((option) => {
+        const standard = option.default ?? option.defaultSays;
+        return `    ${flagOf(option)} <value>, ${option.variable} (${standard})\n        ${option.says}`;
+      }),
+  ]);
+  return `\nSettings, each a flag, an environment variable or a line of .env (default):\n${lines.join('\n')}\n`;
+}
