@@ -1,0 +1,131 @@
+/** What people read afterwards: sync_log, dead letters and conflicts, written set-based. */
+import type { Client } from './pool.ts';
+import type { Tables } from './schema.ts';
+
+export type Direction = 'outbound' | 'inbound';
+export type SyncStatus = 'success' | 'error' | 'conflict' | 'stale' | 'held' | 'skipped';
+
+/** One record operation, at its end. Names of properties, never values. */
+export interface SyncLogRow {
+  readonly object: string;
+  /** The row's key; the HubSpot id where no row is known. */
+  readonly key: string;
+  readonly direction: Direction;
+  readonly status: SyncStatus;
+  readonly message: string;
+  readonly errorDetails?: Readonly<Record<string, unknown>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** The first change's commit or the event's arrival, epoch ms. */
+  readonly startedAt: number;
+}
+
+export async function writeSyncLog(
+  client: Client,
+  tables: Tables,
+  rows: readonly SyncLogRow[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  await client.query(
+    `insert into ${tables.syncLog} (object_type, object_id, direction, status, message, error_details, metadata, created_at, completed_at)
+     select o, k, d, s, m, e, a, to_timestamp(c / 1000.0), clock_timestamp()
+       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::float8[])
+            as t (o, k, d, s, m, e, a, c)`,
+    [
+      rows.map((r) => r.object),
+      rows.map((r) => r.key),
+      rows.map((r) => r.direction),
+      rows.map((r) => r.status),
+      rows.map((r) => r.message),
+      rows.map((r) => (r.errorDetails ? JSON.stringify(r.errorDetails) : null)),
+      rows.map((r) => JSON.stringify(r.metadata)),
+      rows.map((r) => r.startedAt),
+    ],
+  );
+}
+
+export interface DeadLetter {
+  readonly direction: Direction;
+  readonly object: string;
+  readonly key: string | null;
+  readonly hubspotId: string | null;
+  readonly code: string;
+  /** May quote values: it stands here and nowhere else. */
+  readonly message: string;
+  readonly advice: string;
+  readonly correlationId?: string | undefined;
+  readonly payload?: unknown;
+}
+
+export async function buryDeadLetters(
+  client: Client,
+  tables: Tables,
+  letters: readonly DeadLetter[],
+): Promise<void> {
+  for (const letter of letters) {
+    await client.query(
+      `insert into ${tables.deadLetter} (direction, object_type, key, hubspot_id, code, message, advice, correlation_id, payload)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      [
+        letter.direction,
+        letter.object,
+        letter.key,
+        letter.hubspotId,
+        letter.code,
+        // A message may quote a value with \u0000, which no text column takes.
+        letter.message.replaceAll('\u0000', '\uFFFD'),
+        letter.advice,
+        letter.correlationId ?? null,
+        letter.payload === undefined ? null : JSON.stringify(letter.payload),
+      ],
+    );
+  }
+}
+
+/** Open letters of records that were delivered since: a later change cured the fault. */
+export async function cureDeadLetters(
+  client: Client,
+  tables: Tables,
+  direction: Direction,
+  records: readonly { readonly object: string; readonly key: string }[],
+): Promise<void> {
+  if (records.length === 0) return;
+  await client.query(
+    `update ${tables.deadLetter} d set state = 'cured', updated_at = now()
+       from unnest($2::text[], $3::text[]) as t (o, k)
+      where d.object_type = t.o and d.key = t.k and d.direction = $1 and d.state = 'open'`,
+    [direction, records.map((r) => r.object), records.map((r) => r.key)],
+  );
+}
+
+export interface ConflictRow {
+  readonly object: string;
+  readonly key: string;
+  readonly hubspotId: string | null;
+  readonly property: string;
+  readonly postgresValue: string;
+  readonly hubspotValue: string;
+  readonly winner: 'hubspot' | 'postgres';
+  readonly rule: string;
+}
+
+export async function writeConflicts(
+  client: Client,
+  tables: Tables,
+  conflicts: readonly ConflictRow[],
+): Promise<void> {
+  if (conflicts.length === 0) return;
+  await client.query(
+    `insert into ${tables.conflict} (object_type, key, hubspot_id, property, postgres_value, hubspot_value, winner, rule)
+     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])`,
+    [
+      conflicts.map((c) => c.object),
+      conflicts.map((c) => c.key),
+      conflicts.map((c) => c.hubspotId),
+      conflicts.map((c) => c.property),
+      conflicts.map((c) => c.postgresValue),
+      conflicts.map((c) => c.hubspotValue),
+      conflicts.map((c) => c.winner),
+      conflicts.map((c) => c.rule),
+    ],
+  );
+}
