@@ -3,6 +3,7 @@
 import type { Behaviour } from '../behaviour.ts';
 import type { Journal } from '../journal.ts';
 import type { Actor, CrmChange } from './change.ts';
+import type { CrmContext } from './context.ts';
 
 /** One value that a property had; `timestamp` is epoch milliseconds. */
 export type VisibleValue = {
@@ -64,6 +65,8 @@ export type AssociationEnds = { fromType: string; fromId: string; toType: string
 
 export type Crm = {
   user: CrmUser;
+  /** The rules' own view, for the API paths. */
+  context: CrmContext;
   /** The name that HubSpot's own paths use for a type (`deals`, `2-1234`), or the segment itself. */
   nameType(segment: string): string;
   /** Whether the property holds sensitive data, whose values webhooks never tell. */
