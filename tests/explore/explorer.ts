@@ -25,6 +25,8 @@ export interface Model<S> {
   steps(state: S): Step<S>[];
   /** What is wrong with the state, or null. One that is wrong isn't followed further. */
   check(state: S, atRest: boolean): string | null;
+  /** Further lines for the report, once everything was explored. */
+  notes?(): readonly string[];
 }
 
 export interface Violation {
@@ -158,7 +160,9 @@ function findEnds(states: number, edges: Edges, tallies: number) {
   const backTally = new Int32Array(to.length);
   for (let from = 0; from < states; from++) {
     for (let edge = offsets[from] ?? 0; edge < (offsets[from + 1] ?? 0); edge++) {
-      const slot = fill[to[edge] ?? 0]++ as number;
+      const target = to[edge] as number;
+      const slot = fill[target] as number;
+      fill[target] = slot + 1;
       back[slot] = from;
       backTally[slot] = tally[edge] ?? 0;
     }

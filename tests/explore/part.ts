@@ -25,6 +25,10 @@ export interface Options {
   readonly skew: 'none' | 'two' | 'four';
   /** Whether webhooks tell a coarser time than the history. */
   readonly coarse: boolean;
+  /** Where the record was born: one born in Postgres was never written inwards. */
+  readonly born: 'hubspot' | 'postgres';
+  /** HubSpot silently keeps out the value of the first local edit. */
+  readonly refuse: boolean;
   /** Rules that are switched off. */
   readonly without: readonly string[];
   /** Limit of states. */
@@ -43,6 +47,8 @@ export const noFaults: Options = {
   toggle: false,
   skew: 'two',
   coarse: false,
+  born: 'hubspot',
+  refuse: false,
   without: [],
   max: 20_000_000,
 };
