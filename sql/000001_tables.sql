@@ -46,7 +46,8 @@ comment on table record is 'What is known of each record: link, known values, cl
 create table outbox (
   object_type text not null,
   key text not null,
-  operation text not null check (operation in ('write', 'delete')),
+  -- What waits for the record as a whole; null: only properties wait.
+  operation text check (operation in ('write', 'delete')),
   -- By property: { seq, cause }; the value is the record's image.
   pending jsonb not null default '{}',
   first_lsn pg_lsn not null,

@@ -26,7 +26,8 @@ export interface PendingMark {
 }
 
 export interface OutboxRow {
-  readonly operation: PendingOperation;
+  /** What waits for the record as a whole; null: only properties wait. */
+  readonly operation: PendingOperation | null;
   readonly pending: Readonly<Record<string, PendingMark>>;
   /** Commit LSN of the first and the last change folded in, as text. */
   readonly firstLsn: string;
