@@ -9,10 +9,14 @@ export type DescribedPath = {
   named: string;
   /** As `named`, with record ids replaced: `/crm/v3/objects/deals/:id`. */
   pattern: string;
+  /** `objects`, `associations`, `properties`, `pipelines`, `schemas`, `owners`; undefined for other paths. */
+  family: string | undefined;
+  /** The object types that the path names, by name. */
+  types: string[];
   search: boolean;
   associations: boolean;
-  /** Whether the path names one record, so that the call counts one input. */
-  namesRecord: boolean;
+  /** Whether it is about one record (`/objects/deals/1`, and `/objects/deals`, where one is created). */
+  single: boolean;
 };
 
 /** Answers the name that HubSpot's own paths use for a type (`deals`, `2-1234`), or the segment itself. */
@@ -32,9 +36,14 @@ export function describePath(path: string, nameType: NameType): DescribedPath {
   let associations = false;
   let search = false;
 
+  const types: string[] = [];
+
   const nameAt = (at: number): void => {
     const segment = named[at];
-    if (segment) named[at] = nameType(segment);
+    if (!segment) return;
+    const name = nameType(segment);
+    named[at] = name;
+    types.push(name);
   };
   const idAt = (at: number): void => {
     if (named[at]) ids.add(at);
@@ -66,8 +75,10 @@ export function describePath(path: string, nameType: NameType): DescribedPath {
     sent,
     named: named.join('/'),
     pattern: named.map((segment, at) => (ids.has(at) ? ':id' : segment)).join('/'),
+    family,
+    types,
     search,
     associations,
-    namesRecord: ids.size > 0,
+    single: ids.size > 0 || (family === 'objects' && named.length === 5),
   };
 }

@@ -67,6 +67,8 @@ export type NotificationQueue = {
   settle(batch: Notification[], delivered: boolean): void;
   countSent(notifications: number): void;
   readCounts(): WebhookCounts;
+  /** Gives up what waits; what is on its way goes on. */
+  forgetPending(): void;
 };
 
 export function createNotificationQueue(options: {
@@ -114,6 +116,13 @@ export function createNotificationQueue(options: {
     return id;
   };
 
+  const giveUp = (limit: number): void => {
+    for (const { order } of queue.takeDue(Number.POSITIVE_INFINITY, limit)) {
+      stored.delete(String(order));
+      count('abandoned');
+    }
+  };
+
   return {
     add(described, hasTarget) {
       const { delayMs, duplicate, reorder, lose } = settings();
@@ -125,12 +134,7 @@ export function createNotificationQueue(options: {
       const lag = (): number => random() * switches.webhookLagMs;
       put(event, delayMs + (random() < reorder ? lag() : 0));
       if (random() < duplicate) put(event, delayMs + lag());
-      if (!hasTarget && stored.size > KEPT_WITHOUT_TARGET) {
-        for (const oldest of queue.takeDue(Number.POSITIVE_INFINITY, 1)) {
-          stored.delete(String(oldest.order));
-          count('abandoned');
-        }
-      }
+      if (!hasTarget && stored.size > KEPT_WITHOUT_TARGET) giveUp(1);
     },
 
     takeDue: (limit) => queue.takeDue(Date.now(), limit),
@@ -158,6 +162,10 @@ export function createNotificationQueue(options: {
           count('retried');
         }
       });
+    },
+
+    forgetPending() {
+      journal.together(() => giveUp(Number.POSITIVE_INFINITY));
     },
 
     countSent: (notifications) => count('sent', notifications),

@@ -32,6 +32,8 @@ export type Webhooks = {
   readSettings(): WebhookSettings & { targetUrl: string | null };
   changeSettings(input: z.infer<typeof webhookSettingsInput>): void;
   readCounts(): WebhookCounts;
+  /** Gives up what isn't sent yet. */
+  forgetPending(): void;
   /** Stops sending; what is pending stays in the journal. */
   stop(): void;
 };
@@ -42,8 +44,8 @@ export function createWebhooks(options: {
   clientSecret: string;
   portalId: number;
   appId: number;
-  /** The configured public URL of the receiver. */
-  webhookUrl: string | undefined;
+  /** The configured public URL of the receiver; without one events wait, with null nobody is told. */
+  webhookUrl: string | null | undefined;
   /** Whether a property holds sensitive data. */
   isSensitive: (objectTypeId: string, property: string) => boolean;
   log: (line: string) => void;
@@ -56,7 +58,7 @@ export function createWebhooks(options: {
   const stored = journal.map<Partial<WebhookSettings>>('webhook-setting');
   const targets = journal.map<string>('webhook-target');
   const settings = (): WebhookSettings => ({ ...DEFAULT_SETTINGS, ...stored.get('settings') });
-  const targetUrl = (): string | undefined => targets.get('url') ?? webhookUrl;
+  const targetUrl = (): string | undefined => targets.get('url') ?? webhookUrl ?? undefined;
 
   const queue = createNotificationQueue({ journal, settings, switches, random });
   const delivery = createDelivery({
@@ -71,6 +73,7 @@ export function createWebhooks(options: {
 
   return {
     announce(change) {
+      if (webhookUrl === null && targetUrl() === undefined) return;
       const event = describeEvent(change, { portalId, appId, switches, isSensitive });
       if (event === undefined) return;
       queue.add(event, targetUrl() !== undefined);
@@ -84,6 +87,7 @@ export function createWebhooks(options: {
       delivery.wake();
     },
     readCounts: () => queue.readCounts(),
+    forgetPending: () => queue.forgetPending(),
     stop: () => delivery.stop(),
   };
 }
