@@ -142,6 +142,8 @@ export interface Call {
   readonly operation: CallOperation;
   /** Null for an upsert: the answer brings it. */
   readonly hubspotId: string | null;
+  /** Token of the pending operation at the claim: tells whether it was the one carried out. */
+  readonly seq?: string;
   /** Our own clock. */
   readonly startedAt: Millis;
   /** What it carries, by property. */
@@ -176,14 +178,21 @@ export interface ExistenceState {
   readonly alive: Bracket | null;
   /** Every id that was ever this key's, the link included; newest last, bounded. */
   readonly ids: readonly KnownId[];
+  /**
+   * The HubSpot record was deleted there and the delete policy left the row (`keep`, `mark`): the
+   * row stays without a link, and nothing of it is sent until it is inserted anew or restored.
+   */
+  readonly detached?: boolean;
 }
 
 export interface KnownId {
   readonly id: string;
   /** Known to be deleted or archived as of here. */
   readonly dead: Bracket | null;
-  /** An archive of ours was sent for it. */
+  /** An archive of ours was sent for it, whatever became of it. */
   readonly archivedByUs: boolean;
+  /** Token of the local deletion that the last archive of ours carried out. */
+  readonly archiveSeq?: string;
   /** A call of ours created it. */
   readonly createdByUs: boolean;
 }

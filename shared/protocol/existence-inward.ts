@@ -1,0 +1,338 @@
+/**
+ * Whether a record exists, on the way inwards: what a creation, a deletion or a restore announced
+ * by HubSpot means, what must be read for a doubt, and what was read means for the row.
+ */
+import {
+  type Decided,
+  type ExistencePolicy,
+  equalExistence,
+  type PendingExistence,
+} from './existence.ts';
+import {
+  exactTime,
+  isBefore,
+  knownId,
+  laterOf,
+  linkId,
+  retireId,
+  unlink,
+  withExistence,
+  withId,
+} from './ids.ts';
+import { doubt, learned, wantComparison, withCall } from './record.ts';
+import type { Bracket, DoubtReason, Millis, RecordState } from './state.ts';
+
+export interface ExistenceEvent {
+  readonly kind: 'creation' | 'deletion' | 'restore';
+  readonly id: string;
+  /** `occurredAt`. */
+  readonly time: Millis;
+  /** Its source is our app. */
+  readonly ours: boolean;
+}
+
+export interface ReceivedExistence extends Decided {
+  /**
+   * `stale` and `ignore` change nothing on either side; `remember`: an id that isn't the link died;
+   * `doubt`: the record must be read; `delete-row`: lock the row, delete it if it is there, emit
+   * the mark in any case; `mark-row`: the same with the column of the mapping; `keep-row`: the row
+   * stays, without a link.
+   */
+  readonly outcome:
+    | 'stale'
+    | 'ignore'
+    | 'remember'
+    | 'doubt'
+    | 'delete-row'
+    | 'mark-row'
+    | 'keep-row';
+}
+
+/** An event of an id that belongs or belonged to this record. */
+export function receiveExistence(
+  record: RecordState,
+  op: PendingExistence | null,
+  event: ExistenceEvent,
+  policy: ExistencePolicy = equalExistence,
+): ReceivedExistence {
+  if (event.kind === 'creation') return receiveCreation(record, op, event);
+  if (event.kind === 'restore') return receiveRestore(record, op, event);
+  const ours = event.ours && (knownId(record, event.id)?.archivedByUs ?? false);
+  if (ours) return receiveOwnDeletion(record, op, event);
+  const { link, alive } = record.existence;
+  const dead = exactTime(event.time);
+  if (event.id !== link) {
+    return { outcome: 'remember', record: retireId(record, event.id, dead), op };
+  }
+  if (alive && isBefore(dead, alive)) return { outcome: 'stale', record, op };
+  if (alive && event.time <= alive.high) return doubted(record, op, 'existence');
+  const retired = retireId(record, event.id, dead);
+  return { ...loseRow(retired, policy), op };
+}
+
+/** A foreign deletion is certain: what becomes of the row. */
+function loseRow(record: RecordState, { inward }: ExistencePolicy) {
+  if (inward === 'delete') return { outcome: 'delete-row', record } as const;
+  const detached = withExistence(record, { detached: true });
+  return { outcome: inward === 'mark' ? 'mark-row' : 'keep-row', record: detached } as const;
+}
+
+function receiveCreation(
+  record: RecordState,
+  op: PendingExistence | null,
+  { id, ours }: ExistenceEvent,
+): ReceivedExistence {
+  const known = knownId(record, id);
+  if (!ours || record.existence.link === id || known?.dead) {
+    return { outcome: 'ignore', record, op };
+  }
+  return { outcome: 'doubt', record: noteCreated(record, id, { createdByUs: true }), op };
+}
+
+/**
+ * An id turned out to be this record's (its creation was announced, or a reading found our key in
+ * it): the record is read with it. While an upsert is under way the answer most likely names it.
+ */
+export function noteCreated(
+  record: RecordState,
+  id: string,
+  { createdByUs }: { readonly createdByUs: boolean },
+): RecordState {
+  const { call } = record;
+  if (record.existence.link === id || knownId(record, id)?.dead) return record;
+  if (call?.operation === 'upsert') {
+    if (call.sawCreated.includes(id)) return record;
+    const sawCreated = [...call.sawCreated, id];
+    return learned(withCall(withId(record, id, { createdByUs }), { ...call, sawCreated }));
+  }
+  return doubt(learned(withId(record, id, { createdByUs })), 'created');
+}
+
+/** A restore is never taken at its word; but it proves that the id was dead until then. */
+function receiveRestore(
+  record: RecordState,
+  op: PendingExistence | null,
+  { id, time }: ExistenceEvent,
+): ReceivedExistence {
+  const { link, alive } = record.existence;
+  const before = id === link ? alive : null;
+  if (before && time < before.low) return { outcome: 'stale', record, op };
+  if (before && time <= before.high) return doubted(record, op, 'existence');
+  const dead = laterOf(knownId(record, id)?.dead ?? null, { low: before?.low ?? 0, high: time });
+  return doubted(withId(record, id, { dead }), op, 'existence');
+}
+
+/** The deed of an archive of ours. One that nobody waits for is a doubt. */
+function receiveOwnDeletion(
+  record: RecordState,
+  op: PendingExistence | null,
+  { id, time }: ExistenceEvent,
+): ReceivedExistence {
+  const { call } = record;
+  const { link, alive } = record.existence;
+  const dead = laterOf(knownId(record, id)?.dead ?? null, exactTime(time));
+  if (id !== link)
+    return { outcome: 'remember', record: learned(withId(record, id, { dead })), op };
+  const awaited = call?.operation === 'archive' && call.hubspotId === id;
+  if (awaited) return { outcome: 'ignore', record: learned(withId(record, id, { dead })), op };
+  const pending = op?.operation === 'delete' && knownId(record, id)?.archiveSeq === op.seq;
+  if (pending) return doubted(withId(record, id, { dead }), op, 'echo');
+  if (alive && time < alive.low) return { outcome: 'stale', record, op };
+  return doubted(record, op, 'echo');
+}
+
+function doubted(record: RecordState, op: PendingExistence | null, reason: DoubtReason) {
+  return { outcome: 'doubt', record: doubt(learned(record), reason), op } as const;
+}
+
+/**
+ * Whether a property or association event of the id is looked at. One of a retired id, of a row that
+ * is gone or of a record whose archive is pending is dropped: it never creates.
+ */
+export function takesPropertyEvent(
+  record: RecordState,
+  op: PendingExistence | null,
+  id: string,
+  rowExists: boolean,
+): boolean {
+  return rowExists && record.existence.link === id && op?.operation !== 'delete';
+}
+
+/** What is remembered of an id that belongs to no record. */
+export interface UnlinkedId {
+  /** Known dead as of here: looked at by the answer or the reading that brings the id. */
+  readonly dead: Bracket | null;
+  /** To be read: its key tells which record it is, or that it wants a row. */
+  readonly wanted: boolean;
+}
+
+/**
+ * An event of an id that belongs to no record. A creation is wanted: by a HubSpot user it wants a
+ * row; our own is most likely that of an upsert whose answer isn't settled yet (leave it alone for
+ * some seconds), else of one whose answer was lost. A user's record that died wants nothing.
+ */
+export function receiveUnlinked(known: UnlinkedId | null, event: ExistenceEvent): UnlinkedId {
+  const before = known ?? { dead: null, wanted: false };
+  const at = exactTime(event.time);
+  if (event.kind === 'deletion') {
+    return { dead: laterOf(before.dead, at), wanted: before.wanted };
+  }
+  return { dead: before.dead, wanted: true };
+}
+
+/** What a doubt is read by. */
+export interface ReadPlan {
+  /** `beginRead`'s revision goes with them. By id, then `archived=true` for those not found. */
+  readonly ids: readonly string[];
+  /** Also by the unique key: the record has no link. */
+  readonly byKey: boolean;
+}
+
+export function planRead(record: RecordState): ReadPlan {
+  const { ids, link } = record.existence;
+  return { ids: ids.map(({ id }) => id), byKey: link === null };
+}
+
+export interface FoundRecord {
+  readonly id: string;
+  readonly archived: boolean;
+  /** HubSpot's `archivedAt`; null where it isn't archived or doesn't say. */
+  readonly archivedAt: Millis | null;
+  /** Its source of creation is our app. */
+  readonly createdByUs: boolean;
+}
+
+export interface ExistenceRead {
+  /** What `beginRead` answered before the requests. */
+  readonly revision: number;
+  /** From before the first request to the answer of the last (`bracketOfAnswer`). */
+  readonly time: Bracket;
+  /** All of the plan that exists, archived or not; what isn't in here is gone for good. */
+  readonly found: readonly FoundRecord[];
+}
+
+export type JudgedExistence =
+  | { readonly again: true; readonly record: RecordState; readonly op: PendingExistence | null }
+  | (Decided & {
+      readonly again: false;
+      /**
+       * What becomes of the row, in this transaction and with a mark. `insert-row`: with the values
+       * of the same reading, each stored by `appliedInbound`; `unmark-row`: the row of a record
+       * that lives again isn't marked as deleted any more.
+       */
+      readonly action:
+        | 'none'
+        | 'delete-row'
+        | 'mark-row'
+        | 'keep-row'
+        | 'unmark-row'
+        | 'insert-row';
+      /** The link; with one and no `insert-row`, `judgeRecord` judges the properties next. */
+      readonly link: string | null;
+      /** Live records besides the link: nothing is done about them but to say so. */
+      readonly surplus: readonly string[];
+    });
+
+/** Doubts that a reading of the record's existence answers; the others are the properties'. */
+const answered: ReadonlySet<DoubtReason> = new Set<DoubtReason>([
+  'existence',
+  'missing',
+  'created',
+]);
+
+/**
+ * Judges what was read, under the record's lock and the row's, before `judgeRecord` with the same
+ * revision (this changes no revision). `rowExists` is the row as it stands.
+ */
+export function judgeExistence(
+  record: RecordState,
+  op: PendingExistence | null,
+  rowExists: boolean,
+  read: ExistenceRead,
+  policy: ExistencePolicy = equalExistence,
+): JudgedExistence {
+  if (record.call || record.revision !== read.revision) return { again: true, record, op };
+  const { link } = record.existence;
+  const live = read.found.filter(({ archived }) => !archived);
+  const target = live.find(({ id }) => id === link) ?? live[0];
+  const surplus = live.filter((found) => found !== target).map(({ id }) => id);
+  const { next, killed } = learnDeaths(record, read);
+  const verdict = target
+    ? judgeAlive(next, op, rowExists, target, read.time, policy)
+    : judgeDead(next, op, rowExists && killed, policy);
+  return { ...settleDoubts(verdict, rowExists, policy), again: false, surplus };
+}
+
+/** Ids that are found dead; `killed`: one of them by somebody else, and not known so far. */
+function learnDeaths(record: RecordState, { found, time }: ExistenceRead) {
+  let next = record;
+  let killed = false;
+  for (const { id, archivedByUs, dead: before } of record.existence.ids) {
+    const now = found.find((candidate) => candidate.id === id);
+    if (now && !now.archived) continue;
+    const at = now?.archivedAt ?? null;
+    const dead = at === null ? laterOf(before, { low: 0, high: time.high }) : exactTime(at);
+    if (!archivedByUs && (id === record.existence.link || !before)) killed = true;
+    next = withId(next, id, { dead });
+  }
+  return { next, killed };
+}
+
+interface Verdict extends Decided {
+  readonly action: Extract<JudgedExistence, { again: false }>['action'];
+}
+
+function judgeAlive(
+  record: RecordState,
+  op: PendingExistence | null,
+  rowExists: boolean,
+  target: FoundRecord,
+  time: Bracket,
+  policy: ExistencePolicy,
+): Verdict {
+  const { link, detached } = record.existence;
+  const known = knownId(record, target.id);
+  const linked = linkId(record, target.id, time);
+  const seen = target.createdByUs ? withId(linked, target.id, { createdByUs: true }) : linked;
+  if (rowExists) {
+    const action = detached && policy.inward === 'mark' ? 'unmark-row' : 'none';
+    return { action, record: seen, op };
+  }
+  // Only somebody in HubSpot restores; and he saw the deed if it was the pending deletion's own.
+  const restored = (known?.dead ?? null) !== null;
+  const deleting = op?.operation === 'delete';
+  const done = deleting && restored && known?.archiveSeq === op.seq;
+  if (deleting && !done) return { action: 'none', record: seen, op };
+  const ours = target.createdByUs || (known?.createdByUs ?? false);
+  if (restored || (target.id !== link && !ours)) {
+    return { action: 'insert-row', record: seen, op: done ? null : op };
+  }
+  // A creation of ours that came late, or one whose row was deleted: the comparison archives it.
+  return { action: 'none', record: seen, op };
+}
+
+function judgeDead(
+  record: RecordState,
+  op: PendingExistence | null,
+  lost: boolean,
+  policy: ExistencePolicy,
+): Verdict {
+  const { link } = record.existence;
+  const next = link === null ? record : unlink(record);
+  const rest = op?.operation === 'delete' ? null : op;
+  if (!lost) return { action: 'none', record: next, op: rest };
+  const { outcome, record: without } = loseRow(next, policy);
+  return { action: outcome, record: without, op: rest };
+}
+
+function settleDoubts(verdict: Verdict, rowExists: boolean, { outward }: ExistencePolicy) {
+  const { action, op } = verdict;
+  const { link, detached } = verdict.record.existence;
+  // Without a link, or with a row that is made of this very reading, the properties have no doubts.
+  const all = link === null || action === 'insert-row';
+  const doubts = all ? [] : verdict.record.doubt.filter((reason) => !answered.has(reason));
+  const record = { ...verdict.record, doubt: doubts };
+  const differs = rowExists ? link === null && !detached : link !== null && outward === 'archive';
+  const compare = action === 'none' && differs && op === null;
+  return { action, op, link, record: compare ? wantComparison(record) : record };
+}
