@@ -131,7 +131,8 @@ export function createNotificationQueue(options: {
         return;
       }
       const event = { ...described, eventId: newEventId(), attemptNumber: 0 };
-      const lag = (): number => random() * switches.webhookLagMs;
+      // More than a window, so that the late one never leaves in the same request.
+      const lag = (): number => switches.webhookWindowMs + random() * switches.webhookLagMs;
       put(event, delayMs + (random() < reorder ? lag() : 0));
       if (random() < duplicate) put(event, delayMs + lag());
       if (!hasTarget && stored.size > KEPT_WITHOUT_TARGET) giveUp(1);
