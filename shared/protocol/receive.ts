@@ -3,7 +3,7 @@
  * value was applied to the row. Called under the record's lock, and under the row's where it is
  * applied.
  */
-import { exactly, holds, isExact, isOwnWrite, learn } from './property.ts';
+import { exactly, holds, isExact, isOwnWrite, learn, withOutcome } from './property.ts';
 import { carries, doubt, learned, mapProperty, withCall, withProperty } from './record.ts';
 import { product, type Terms } from './rules.ts';
 import {
@@ -122,9 +122,10 @@ function receiveEcho(
   if (record.call && carried?.value === value && time > carried.after) {
     const values = { ...record.call.values };
     if (certain) values[event.property] = { ...carried, echo: time };
+    const told = withOutcome(property, record.call.request, 'under-way', exactly(time));
     const raised = withProperty(record, event.property, {
-      ...property,
-      own: Math.max(property.own, time),
+      ...told,
+      own: Math.max(told.own, time),
     });
     return { outcome: 'echo', record: learned(withCall(raised, { ...record.call, values })) };
   }

@@ -91,7 +91,8 @@ export function giveUp(
   const waiting: Record<string, Pending> = { ...pendings };
   let next = withCall(record, null);
   for (const [name, carried] of Object.entries(call.values)) {
-    next = mapProperty(next, name, (property) => withOutcome(property, request, 'unknown', null));
+    const time = carried.echo === null ? null : exactly(carried.echo);
+    next = mapProperty(next, name, (property) => withOutcome(property, request, 'unknown', time));
     const pending = waiting[name];
     if (pending?.seq === carried.seq) waiting[name] = { ...pending, cause: 'repeat' };
   }

@@ -13,6 +13,7 @@ const usage = `usage: npm run check-protocol -- [options]
 Without bounds every configuration of both parts is explored; with bounds one, of one part.
   --part property|existence   only this part
   --local N --hub N           edits on either side
+  --other N                   local edits of another property of the record
   --drop N --timeout N        lost requests or answers; calls given up that are carried out later
   --dup N --lose N            webhooks that come again; that never come
   --answer atomic|late|blind  what an answer tells
@@ -42,6 +43,7 @@ function run(args: string[]): number {
       part: text,
       local: text,
       hub: text,
+      other: text,
       drop: text,
       timeout: text,
       dup: text,

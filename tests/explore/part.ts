@@ -7,6 +7,8 @@ export interface Options {
   readonly local: number;
   /** Edits by HubSpot users. */
   readonly hub: number;
+  /** Local edits of another property of the same record: they share its calls. */
+  readonly other: number;
   /** Requests or answers that are lost. */
   readonly drop: number;
   /** Requests given up (time-out, crash) that live on and may be carried out later. */
@@ -38,6 +40,7 @@ export interface Options {
 export const noFaults: Options = {
   local: 1,
   hub: 1,
+  other: 0,
   drop: 0,
   timeout: 0,
   dup: 0,

@@ -23,6 +23,8 @@ import type { Options } from './part.ts';
 type Edit = number;
 
 export const PROPERTY = 'p';
+/** Another property of the record, edited in Postgres alone: its calls are the record's too. */
+export const OTHER = 'q';
 /** The history time of the beginning, in ticks; each write takes one tick. */
 export const START = 10;
 /** Clocks differ by up to this many ticks; also the tolerance. */
@@ -54,10 +56,13 @@ export interface World {
   readonly record: RecordState;
   readonly pendings: Pendings;
   /** Requests on their way; `live` while the call is under way. */
-  readonly network: readonly { readonly edit: Edit; readonly live: boolean }[];
-  /** The answer of the call under way: made at `low`, of `edit` at `high` once it is given. */
+  readonly network: readonly { readonly edit: Edit | null; readonly live: boolean }[];
+  /**
+   * The answer of the call under way: made at `low`, of `edit` at `high` once it is given. No edit:
+   * the call carries only the other property.
+   */
   readonly answer: {
-    readonly edit: Edit;
+    readonly edit: Edit | null;
     readonly low: number;
     readonly high: number | null;
   } | null;
@@ -69,6 +74,7 @@ export interface World {
   readonly left: {
     readonly local: number;
     readonly hub: number;
+    readonly other: number;
     readonly drop: number;
     readonly timeout: number;
     readonly dup: number;
@@ -108,7 +114,7 @@ export function startOf(options: Options): World {
         ],
       }
     : { ...newProperty, known, inbound: { value: '0', time: START }, epoch: START };
-  const { local, hub, drop, timeout, dup, lose } = options;
+  const { local, hub, other, drop, timeout, dup, lose } = options;
   return {
     history: [{ edit: 0, own: ours }],
     hubPast: 1,
@@ -125,7 +131,7 @@ export function startOf(options: Options): World {
     reading: null,
     events: [],
     seen: [],
-    left: { local, hub, drop, timeout, dup, lose },
+    left: { local, hub, other, drop, timeout, dup, lose },
     reconcile: false,
     values: ['0'],
     pasts: [0],
@@ -211,6 +217,19 @@ export function createSteps(options: Options, terms: Terms) {
           }),
         );
       }
+    }
+    if (world.left.other > 0) {
+      const value = String(world.left.other);
+      const seq = `${world.serial}.${value}`;
+      const next = consumeChange(world.record, world.pendings, { [OTHER]: value }, seq);
+      happens(
+        'another property is edited, and that consumed',
+        spend(world, 'other', {
+          ...next,
+          serial: world.serial + 1,
+          edited: { ...world.edited, local: true },
+        }),
+      );
     }
     if (world.open !== null) {
       moves(`local edit ${world.open} commits`, {
@@ -381,8 +400,7 @@ export function createSteps(options: Options, terms: Terms) {
       }
       return;
     }
-    const pending = pendings[PROPERTY];
-    if (!pending) return;
+    if (Object.keys(pendings).length === 0) return;
     const claimed = claimRecord(
       record,
       pendings,
@@ -397,14 +415,25 @@ export function createSteps(options: Options, terms: Terms) {
       terms,
     );
     if (claimed.blocked) return;
-    const rest = { ...world, serial: world.serial + 1, record: claimed.record };
-    if (claimed.drop.length > 0) {
-      moves(`nothing to send of ${editOf(pending.seq)}`, { ...rest, pendings: {} });
+    const left = Object.entries(pendings).filter(([name]) => !claimed.drop.includes(name));
+    const rest = {
+      ...world,
+      serial: world.serial + 1,
+      record: claimed.record,
+      pendings: Object.fromEntries(left),
+    };
+    if (Object.keys(claimed.send).length === 0) {
+      moves('nothing of what waits is to be sent', rest);
       return;
     }
-    const edit = editOf(pending.seq);
+    const pending = PROPERTY in claimed.send ? pendings[PROPERTY] : undefined;
+    const edit = pending ? editOf(pending.seq) : null;
+    const sent = [
+      ...(pending ? [`${edit} (${pending.cause})`] : []),
+      ...(OTHER in claimed.send ? ['the other property'] : []),
+    ];
     moves(
-      `send ${edit} (${pending.cause})`,
+      `send ${sent.join(' and ')}`,
       {
         ...rest,
         network: [...world.network, { edit, live: true }],
@@ -417,20 +446,23 @@ export function createSteps(options: Options, terms: Terms) {
   function carryOut(world: World, happens: Happens, moves: Moves) {
     world.network.forEach(({ edit, live }, index) => {
       const rest = { ...world, network: without(world.network, index) };
-      const refused = options.refuse && textOf(world, edit) === '1';
-      const next = refused ? rest : writeHub(rest, edit, true);
-      const name = `HubSpot ${refused ? 'silently refuses' : 'writes'} ${edit}${live ? '' : ', late'}`;
+      const what = edit ?? 'the other property';
+      const refused = options.refuse && edit !== null && textOf(world, edit) === '1';
+      const next = refused || edit === null ? rest : writeHub(rest, edit, true);
+      const name = `HubSpot ${refused ? 'silently refuses' : 'writes'} ${what}${live ? '' : ', late'}`;
+      const low = nowOf(world);
       if (!live) {
         moves(name, next);
+      } else if (edit === null) {
+        moves(name, { ...next, answer: { edit, low, high: low } });
       } else if (options.answer === 'atomic') {
-        const low = nowOf(world);
         moves(name, { ...next, answer: { edit: currentOf(next), low, high: nowOf(next) } });
       } else {
-        moves(name, { ...next, answer: { edit, low: nowOf(world), high: null } });
+        moves(name, { ...next, answer: { edit, low, high: null } });
       }
       if (world.left.drop > 0) {
         happens(
-          `the request with ${edit} is lost`,
+          `the request with ${what} is lost`,
           spend(rest, 'drop', live ? { lost: true } : {}),
         );
       }
@@ -441,6 +473,7 @@ export function createSteps(options: Options, terms: Terms) {
     const given = world.answer;
     const { call } = world.record;
     if (given === null || call === null) return;
+    const other = call.values[OTHER];
     if (given.high === null) {
       const edit = options.answer === 'late' ? currentOf(world) : given.edit;
       moves('HubSpot answers', { ...world, answer: { ...given, edit, high: nowOf(world) } });
@@ -456,11 +489,15 @@ export function createSteps(options: Options, terms: Terms) {
             request: call.request,
             startedAt,
             completedAt,
-            values: { [PROPERTY]: textOf(world, given.edit) },
+            values: {
+              ...(given.edit === null ? {} : { [PROPERTY]: textOf(world, given.edit) }),
+              ...(other ? { [OTHER]: other.value } : {}),
+            },
           },
           terms,
         );
-        moves(`answer: ${given.edit}, made between ${startedAt} and ${completedAt}`, {
+        const what = given.edit ?? 'the other property';
+        moves(`answer: ${what}, made between ${startedAt} and ${completedAt}`, {
           ...world,
           record,
           pendings,
@@ -512,7 +549,12 @@ export function createSteps(options: Options, terms: Terms) {
 export function checkWorld(world: World, atRest: boolean): string | null {
   if (!atRest) return null;
   const { record, pendings } = world;
-  if (record.doubt.length > 0 || record.call || record.compareWanted || PROPERTY in pendings) {
+  if (
+    record.doubt.length > 0 ||
+    record.call ||
+    record.compareWanted ||
+    Object.keys(pendings).length > 0
+  ) {
     return 'stuck: something waits that will never be done';
   }
   const standing = currentOf(world);

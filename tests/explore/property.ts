@@ -11,6 +11,7 @@ import type { Options, Part } from './part.ts';
 import {
   checkWorld,
   createSteps,
+  OTHER,
   PROPERTY,
   SKEW,
   startOf,
@@ -74,14 +75,21 @@ function keyOf(world: World): string {
   for (const item of world.wal) {
     codes.push(KINDS[item.kind] * 16 + item.edit, item.kind === 'mark' ? time(item.time) : 0);
   }
-  for (const sent of world.network) codes.push(sent.edit * 2 + (sent.live ? 1 : 0));
+  for (const { edit, live } of world.network) {
+    codes.push((edit === null ? 0 : edit + 1) * 2 + (live ? 1 : 0));
+  }
   for (const event of world.events) putEvent(codes, event);
   for (const event of world.seen.toSorted((a, b) => a.time - b.time)) putEvent(codes, event);
   for (const [edit, value] of world.values.entries()) {
     codes.push(value.charCodeAt(0), world.pasts[edit] as number);
   }
   const { answer, reading, left } = world;
-  if (answer) put(answer.edit + 1, time(answer.low), answer.high === null ? 0 : time(answer.high));
+  if (answer)
+    put(
+      answer.edit === null ? 1 : answer.edit + 2,
+      time(answer.low),
+      answer.high === null ? 0 : time(answer.high),
+    );
   else put(0);
   if (reading) {
     put(reading.revision === world.record.revision ? 2 : 1, reading.entries ?? 0);
@@ -96,6 +104,7 @@ function keyOf(world: World): string {
       world.written.row,
       world.written.hub,
       world.record.compareWanted,
+      world.record.call?.compareAfter === true,
     ),
     world.record.doubt.length > 0 ? 1 : 0,
   );
@@ -108,17 +117,7 @@ function keyOf(world: World): string {
   } else put(0);
   if (carried) {
     put(carried.value.charCodeAt(0), seqEdit(carried.seq), time(carried.epoch));
-    put(
-      bits(
-        carried.again,
-        world.record.call?.compareAfter === true,
-        false,
-        false,
-        false,
-        false,
-        false,
-      ),
-    );
+    put(carried.again ? 1 : 0);
     put(time(carried.after), time(carried.inbound), carried.echo === null ? 0 : time(carried.echo));
   } else put(0);
   if (state.known) {
@@ -133,8 +132,27 @@ function keyOf(world: World): string {
     codes.push(line.value.charCodeAt(0) * 4 + OUTCOMES[line.outcome]);
     putBracket(codes, line.time);
   }
+  putOther(codes, world);
   codes.push(state.refused === null ? 0 : state.refused.charCodeAt(0));
   return String.fromCharCode.apply(null, codes);
+}
+
+/** Of the other property only what waits and what is sent: nobody edits it in HubSpot. */
+function putOther(codes: number[], world: World) {
+  const waiting = world.pendings[OTHER];
+  const carried = world.record.call?.values[OTHER];
+  codes.push(
+    waiting ? waiting.value.charCodeAt(0) * 2 + (waiting.cause === 'change' ? 1 : 0) : 0,
+    carried
+      ? carried.value.charCodeAt(0) * 4 + bits(carried.again, carried.seq === waiting?.seq)
+      : 0,
+    (world.record.properties[OTHER]?.known?.value ?? '\0').charCodeAt(0),
+    world.left.other,
+  );
+  for (const line of world.record.properties[OTHER]?.ledger ?? []) {
+    codes.push(line.value.charCodeAt(0) * 4 + OUTCOMES[line.outcome]);
+  }
+  codes.push(0);
 }
 
 const time = (ticks: number) => (ticks === 0 ? 1 : ticks * 2 + 2);
