@@ -9,7 +9,6 @@ import {
   type PendingExistence,
 } from './existence.ts';
 import {
-  exactTime,
   isBefore,
   knownId,
   laterOf,
@@ -19,6 +18,7 @@ import {
   withExistence,
   withId,
 } from './ids.ts';
+import { exactly } from './property.ts';
 import { doubt, learned, wantComparison, withCall } from './record.ts';
 import type { Bracket, DoubtReason, Millis, RecordState } from './state.ts';
 
@@ -60,7 +60,7 @@ export function receiveExistence(
   const ours = event.ours && (knownId(record, event.id)?.archivedByUs ?? false);
   if (ours) return receiveOwnDeletion(record, op, event);
   const { link, alive } = record.existence;
-  const dead = exactTime(event.time);
+  const dead = exactly(event.time);
   if (event.id !== link) {
     return { outcome: 'remember', record: retireId(record, event.id, dead), op };
   }
@@ -130,7 +130,7 @@ function receiveOwnDeletion(
 ): ReceivedExistence {
   const { call } = record;
   const { link, alive } = record.existence;
-  const dead = laterOf(knownId(record, id)?.dead ?? null, exactTime(time));
+  const dead = laterOf(knownId(record, id)?.dead ?? null, exactly(time));
   if (id !== link)
     return { outcome: 'remember', record: learned(withId(record, id, { dead })), op };
   const awaited = call?.operation === 'archive' && call.hubspotId === id;
@@ -173,7 +173,7 @@ export interface UnlinkedId {
  */
 export function receiveUnlinked(known: UnlinkedId | null, event: ExistenceEvent): UnlinkedId {
   const before = known ?? { dead: null, wanted: false };
-  const at = exactTime(event.time);
+  const at = exactly(event.time);
   if (event.kind === 'deletion') {
     return { dead: laterOf(before.dead, at), wanted: before.wanted };
   }
@@ -271,7 +271,7 @@ function learnDeaths(record: RecordState, { found, time }: ExistenceRead) {
     const now = found.find((candidate) => candidate.id === id);
     if (now && !now.archived) continue;
     const at = now?.archivedAt ?? null;
-    const dead = at === null ? laterOf(before, { low: 0, high: time.high }) : exactTime(at);
+    const dead = at === null ? laterOf(before, { low: 0, high: time.high }) : exactly(at);
     if (!archivedByUs && (id === record.existence.link || !before)) killed = true;
     next = withId(next, id, { dead });
   }

@@ -3,21 +3,10 @@
  * at most one link; ids that it had before, or that a creation of ours made, stay remembered.
  */
 import { learned } from './record.ts';
-import type {
-  Bracket,
-  ExistenceState,
-  KnownId,
-  Millis,
-  PropertyState,
-  RecordState,
-} from './state.ts';
+import type { Bracket, ExistenceState, KnownId, PropertyState, RecordState } from './state.ts';
 
 /** Ids remembered per record; the link is never forgotten. */
 export const IDS_LENGTH = 8;
-
-export function exactTime(time: Millis): Bracket {
-  return { low: time, high: time };
-}
 
 /** All of `a` lies before all of `b`; brackets that touch or overlap don't tell. */
 export function isBefore(a: Bracket, b: Bracket): boolean {
