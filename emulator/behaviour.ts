@@ -78,6 +78,15 @@ const CRM_SWITCHES = {
     false,
     'Whether an upsert by one of the additional emails of a contact finds it. If not it is a conflict.',
   ),
+  upsertRaceMs: amount(
+    0,
+    'An upsert that finds a record younger than this loses the race for its key instead of updating it.',
+  ),
+  upsertRaceLoser: choice(['409', '423'], '409', 'What the loser of that race is answered.'),
+  traceIdInResults: flag(
+    false,
+    'Whether results repeat their objectWriteTraceId; recorded ones did not.',
+  ),
   datedErrors: choice(
     ['200', '207'],
     '200',
