@@ -128,6 +128,32 @@ export async function existingKeys(
 }
 
 /**
+ * Brings HubSpot ids into the column that the mapping names for them. Not a mapped column: the WAL
+ * change that this makes is none for the sync. The caller's transaction holds the records' locks
+ * already, so a row that the application holds is passed over rather than waited for.
+ */
+export async function writeHubspotIds(
+  client: Client,
+  table: TableMapping,
+  types: ReadonlyMap<string, ColumnType>,
+  ids: ReadonlyMap<string, string | null>,
+): Promise<void> {
+  const column = table.hubspotIdColumn;
+  if (!column) return;
+  const locked = await lockRows(client, table, types, [...ids.keys()], { skipLocked: true });
+  const keys = [...locked.keys()];
+  const parts = keys.map((key) => decodeKey(key, table.key.length));
+  const names = table.key.map((_, i) => `k${i}`);
+  await client.query(
+    `update ${table.sql} t set ${quoteIdentifier(column)} = ${castExpression('v.id', types.get(column) as ColumnType)}
+       from unnest(${names.map((_, i) => `$${i + 2}::text[]`).join(', ')}, $1::text[]) as v (${names.join(', ')}, id)
+      where ${table.key.map((name, i) => `t.${quoteIdentifier(name)} = ${castExpression(`v.k${i}`, types.get(name) as ColumnType)}`).join(' and ')}
+        and t.${quoteIdentifier(column)} is distinct from ${castExpression('v.id', types.get(column) as ColumnType)}`,
+    [keys.map((key) => ids.get(key) ?? null), ...names.map((_, i) => parts.map((part) => part[i]))],
+  );
+}
+
+/**
  * Texts as the columns' types print them: `50000.005` for numeric(12,2) comes back as `50000.01`.
  * One statement for all rows. @throws the server's error when any value doesn't fit its type.
  */
