@@ -160,14 +160,20 @@ function sharpen(property: PropertyState, request: string, time: Millis): Proper
   const ledger = property.ledger.map((line) =>
     line.request === request ? { ...line, time: exactly(time) } : line,
   );
+  const newest = Math.max(...ledger.map((line) => line.time?.high ?? 0));
   return {
     ...property,
     ledger,
     known: known && same(known.time) ? { ...known, time: exactly(time) } : known,
     standing: standing && same(standing) ? exactly(time) : standing,
-    own:
-      property.own === blunt.high
-        ? Math.max(...ledger.map((line) => line.time?.high ?? 0))
-        : property.own,
+    own: property.own === blunt.high ? Math.min(property.own, newest) : property.own,
   };
+}
+
+/**
+ * Postgres refused the foreign value, and the row keeps `rowValue`: HubSpot's value stands there, and
+ * the row's isn't sent over it until the row changes.
+ */
+export function refusedInbound(record: RecordState, name: string, rowValue: Value): RecordState {
+  return mapProperty(record, name, (property) => ({ ...property, refused: rowValue }));
 }
