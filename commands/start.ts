@@ -203,8 +203,13 @@ async function createDemoOnce(config: Config, log: Logger, emulated: boolean): P
   // Records without rows are what a start left that was cut short: the two are made together.
   await rm(emulatorFolder(config), { recursive: true, force: true });
   await mkdir(emulatorFolder(config), { recursive: true });
-  // Without a webhook URL: nobody is told of records that are about to be rows.
-  const emulator = await startEmulator({ ...emulatorOptions(config), port: 0 });
+  const emulator = await startEmulator({
+    ...emulatorOptions(config),
+    port: 0,
+    // Nobody is told of records that are about to be rows.
+    webhookUrl: null,
+    behaviour: { derivedBumpChance: 0 },
+  });
   try {
     const counts = await createDemo(config.databaseUrl, {
       baseUrl: emulator.url,
