@@ -41,20 +41,22 @@ export async function passThrough(gate: Gate, req: Request, res: Response): Prom
 
   const { outcome, rateLimited } = await decide(gate, req, path, parsed);
 
-  // Before the answer: who has it finds the call in the log.
-  gate.requestLog.record({
-    time,
-    method: req.method,
-    url: req.originalUrl,
-    path,
-    inputs: countInputs(parsed, path),
-    status: outcome === 'cut' ? null : outcome.status,
-    requestText,
-    responseText: outcome === 'cut' ? '' : outcome.text,
-    durationMs: Math.round(performance.now() - started),
-    rateLimited,
-    ...(outcome === 'cut' ? { note: 'cut' } : {}),
-  });
+  // Before the answer: who has it finds the call in the log. A reset has emptied the log meanwhile.
+  if (!gate.stopping.aborted) {
+    gate.requestLog.record({
+      time,
+      method: req.method,
+      url: req.originalUrl,
+      path,
+      inputs: countInputs(parsed, path),
+      status: outcome === 'cut' ? null : outcome.status,
+      requestText,
+      responseText: outcome === 'cut' ? '' : outcome.text,
+      durationMs: Math.round(performance.now() - started),
+      rateLimited,
+      ...(outcome === 'cut' ? { note: 'cut' } : {}),
+    });
+  }
   if (outcome === 'cut') {
     req.socket.destroy();
     return;

@@ -76,14 +76,14 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const app = express();
   app.disable('x-powered-by');
   const server = createServer(app);
+  // Longer than clients keep idle connections: one that is closed under a request looks like a lost answer.
+  server.keepAliveTimeout = 75_000;
   // Before the journal is opened: whoever holds the port may hold the journal too.
   await listen(server, port, host);
 
   const journal = openJournalOrClose(dataDir, server);
   const handle = openBehaviour(journal, options.behaviour);
   const { behaviour } = handle;
-  const stopping = new AbortController();
-
   const startWire = () => {
     const { clientSecret, portalId, appId, webhookUrl } = options;
     return {
@@ -101,7 +101,14 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
         log,
       }),
       lateWrites: createLateWrites(journal, (request) => carryOutLate(gate(), request)),
+      stopping: new AbortController(),
     };
+  };
+
+  const stopWire = (): void => {
+    wire.stopping.abort();
+    wire.webhooks.stop();
+    wire.lateWrites.stop();
   };
 
   const crm = createCrm({
@@ -141,12 +148,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     nameType: (segment) => crm.nameType(segment),
     token,
     now,
-    stopping: stopping.signal,
+    stopping: wire.stopping.signal,
   });
 
   const reset = (): void => {
-    wire.webhooks.stop();
-    wire.lateWrites.stop();
+    stopWire();
     journal.clear();
     handle.reset();
     crm.reset();
@@ -171,9 +177,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     url: `http://${shown === '0.0.0.0' ? '127.0.0.1' : shown}:${address.port}`,
     port: address.port,
     async stop() {
-      stopping.abort();
-      wire.webhooks.stop();
-      wire.lateWrites.stop();
+      stopWire();
       crm.stop();
       await new Promise<void>((resolve) => {
         server.close(() => resolve());

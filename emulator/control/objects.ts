@@ -66,6 +66,20 @@ export function objectRoutes(parts: Parts): Router {
     res.json(describeRecord(readKnown(parts().crm, req)));
   });
 
+  // Creates the record under this id where there is none yet.
+  routes.post('/:type/:id', (req, res) => {
+    const input = readInput(editInput, req.body);
+    const { type, id: recordId } = req.params;
+    const actor = person(input.occurredAt);
+    const known = parts().crm.user.read(type, recordId) !== undefined;
+    const record = act(({ user }) =>
+      known
+        ? user.edit(type, recordId, input.properties, actor)
+        : user.create(type, input.properties, actor, recordId),
+    );
+    res.status(known ? 200 : 201).json(describeRecord(record));
+  });
+
   routes.patch('/:type/:id', (req, res) => {
     const input = readInput(editInput, req.body);
     const { type, id: recordId } = req.params;

@@ -31,10 +31,9 @@ export function createDelivery(options: {
   log: (line: string) => void;
 }): Delivery {
   const { queue, switches, clientSecret, target, random, log } = options;
-  const agents = {
-    http: new HttpAgent({ keepAlive: true }),
-    https: new HttpsAgent({ keepAlive: true }),
-  };
+  // A connection a request: one kept alive may be closed by the receiver just when it is used again, which
+  // would be a failed attempt that nobody caused.
+  const agents = { http: new HttpAgent(), https: new HttpsAgent() };
   let inFlight = 0;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;

@@ -109,6 +109,17 @@ describe('a person in HubSpot', () => {
     expect((await emulator.control('GET', '/objects/deals')).body).toMatchObject([{ id }]);
   });
 
+  test('creates a record under an id of choice, and edits it there', async () => {
+    await using emulator = await runEmulator();
+    const path = '/objects/deals/874716779721';
+    expect((await emulator.control('POST', path, { properties: DEAL })).status).toBe(201);
+    const edited = await emulator.control('POST', path, { properties: { amount: '20' } });
+    expect(edited).toMatchObject({
+      status: 200,
+      body: { id: '874716779721', properties: { dealname: 'A', amount: '20' } },
+    });
+  });
+
   test('changes a value at a history time of its own', async () => {
     await using emulator = await runEmulator();
     const id = await createDeal(emulator, 'now');

@@ -124,6 +124,16 @@ describe('a fault', () => {
       await eventually(async () => (await name()) === 'after');
     }));
 
+  test('delayMs: a reset in between takes the write away with all the rest', () =>
+    withFault({ delayMs: 60_000 }, async ({ emulator, rename }) => {
+      const waiting = rename('after');
+      await eventually(async () => (await emulator.control('GET', '/faults')).body.length === 0);
+      await emulator.control('POST', '/reset');
+      await expect(waiting).rejects.toThrow('fetch failed');
+      expect((await emulator.control('GET', '/objects/deals')).body).toEqual([]);
+      expect((await emulator.control('GET', '/stats')).body.calls).toEqual({});
+    }));
+
   test('headers or body alone change a true answer', () =>
     withFault({ headers: { 'X-HubSpot-RateLimit-Remaining': '0' } }, async ({ rename, name }) => {
       const { status, headers } = await rename('after');
