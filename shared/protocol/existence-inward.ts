@@ -17,6 +17,7 @@ import {
   unlink,
   withExistence,
   withId,
+  withMarks,
 } from './ids.ts';
 import { exactly } from './property.ts';
 import { doubt, learned, wantComparison, withCall } from './record.ts';
@@ -62,17 +63,22 @@ export function receiveExistence(
   const { link, alive } = record.existence;
   const dead = exactly(event.time);
   if (event.id !== link) {
-    return { outcome: 'remember', record: retireId(record, event.id, dead), op };
+    const retired = retireId(record, event.id, dead);
+    const judged = !knownId(record, event.id)?.unjudged || record.call !== null;
+    return judged
+      ? { outcome: 'remember', record: retired, op }
+      : doubted(retired, op, 'existence');
   }
   if (alive && isBefore(dead, alive)) return { outcome: 'stale', record, op };
   if (alive && event.time <= alive.high) return doubted(record, op, 'existence');
-  const retired = retireId(record, event.id, dead);
-  return { ...loseRow(retired, policy), op };
+  return { ...loseRow(retireId(record, event.id, dead), policy), op: null };
 }
 
 /** A foreign deletion is certain: what becomes of the row. */
 function loseRow(record: RecordState, { inward }: ExistencePolicy) {
-  if (inward === 'delete') return { outcome: 'delete-row', record } as const;
+  if (inward === 'delete') {
+    return { outcome: 'delete-row', record: withMarks(record, 1) } as const;
+  }
   const detached = withExistence(record, { detached: true });
   return { outcome: inward === 'mark' ? 'mark-row' : 'keep-row', record: detached } as const;
 }
@@ -92,20 +98,25 @@ function receiveCreation(
 /**
  * An id turned out to be this record's (its creation was announced, or a reading found our key in
  * it): the record is read with it. While an upsert is under way the answer most likely names it.
+ * `tombstone` is what was remembered of its death while it belonged to no record.
  */
 export function noteCreated(
   record: RecordState,
   id: string,
-  { createdByUs }: { readonly createdByUs: boolean },
+  {
+    createdByUs,
+    tombstone = null,
+  }: { readonly createdByUs: boolean; readonly tombstone?: Bracket | null },
 ): RecordState {
   const { call } = record;
   if (record.existence.link === id || knownId(record, id)?.dead) return record;
   if (call?.operation === 'upsert') {
     if (call.sawCreated.includes(id)) return record;
-    const sawCreated = [...call.sawCreated, id];
-    return learned(withCall(withId(record, id, { createdByUs }), { ...call, sawCreated }));
+    const noted = withId(record, id, { createdByUs, dead: tombstone, unjudged: true });
+    return learned(withCall(noted, { ...call, sawCreated: [...call.sawCreated, id] }));
   }
-  return doubt(learned(withId(record, id, { createdByUs })), 'created');
+  const noted = withId(record, id, { createdByUs, dead: tombstone, unjudged: true });
+  return doubt(learned(noted), 'created');
 }
 
 /** A restore is never taken at its word; but it proves that the id was dead until then. */
@@ -177,7 +188,27 @@ export function receiveUnlinked(known: UnlinkedId | null, event: ExistenceEvent)
   if (event.kind === 'deletion') {
     return { dead: laterOf(before.dead, at), wanted: before.wanted };
   }
-  return { dead: before.dead, wanted: true };
+  // A restore proves that it was dead until then.
+  const dead = event.kind === 'restore' ? { low: 0, high: event.time } : null;
+  return { dead: laterOf(before.dead, dead), wanted: true };
+}
+
+/**
+ * Postgres refused to delete the row (another row needs it): it stays without a link, as one that a
+ * delete policy left. `record` is what `delete-row` answered; no mark was emitted.
+ */
+export function refuseDeletion(record: RecordState): RecordState {
+  return withExistence(withMarks(record, -1), { detached: true });
+}
+
+/**
+ * Postgres refused to insert the row: the HubSpot record stays without one, and isn't linked, so
+ * that nothing archives it. `before` is the record as `judgeExistence` got it. A later event of the
+ * id is wanted anew (`noteCreated`).
+ */
+export function refuseInsertion(before: RecordState): RecordState {
+  const without = before.existence.link === null ? before : unlink(before);
+  return { ...without, doubt: [] };
 }
 
 /** What a doubt is read by. */
@@ -263,17 +294,20 @@ export function judgeExistence(
   return { ...settleDoubts(verdict, rowExists, policy), again: false, surplus };
 }
 
-/** Ids that are found dead; `killed`: one of them by somebody else, and not known so far. */
+/** Ids that are found dead; `killed`: one of them by somebody else, and the row stands for it. */
 function learnDeaths(record: RecordState, { found, time }: ExistenceRead) {
   let next = record;
   let killed = false;
-  for (const { id, archivedByUs, dead: before } of record.existence.ids) {
+  for (const { id, archivedByUs, dead: before, unjudged } of record.existence.ids) {
     const now = found.find((candidate) => candidate.id === id);
-    if (now && !now.archived) continue;
+    if (now && !now.archived) {
+      next = withId(next, id, { unjudged: false });
+      continue;
+    }
     const at = now?.archivedAt ?? null;
     const dead = at === null ? laterOf(before, { low: 0, high: time.high }) : exactly(at);
-    if (!archivedByUs && (id === record.existence.link || !before)) killed = true;
-    next = withId(next, id, { dead });
+    if (!archivedByUs && (id === record.existence.link || unjudged)) killed = true;
+    next = withId(next, id, { dead, unjudged: false });
   }
   return { next, killed };
 }
@@ -305,7 +339,7 @@ function judgeAlive(
   if (deleting && !done) return { action: 'none', record: seen, op };
   const ours = target.createdByUs || (known?.createdByUs ?? false);
   if (restored || (target.id !== link && !ours)) {
-    return { action: 'insert-row', record: seen, op: done ? null : op };
+    return { action: 'insert-row', record: withMarks(seen, 1), op: null };
   }
   // A creation of ours that came late, or one whose row was deleted: the comparison archives it.
   return { action: 'none', record: seen, op };
@@ -322,7 +356,7 @@ function judgeDead(
   const rest = op?.operation === 'delete' ? null : op;
   if (!lost) return { action: 'none', record: next, op: rest };
   const { outcome, record: without } = loseRow(next, policy);
-  return { action: outcome, record: without, op: rest };
+  return { action: outcome, record: without, op: null };
 }
 
 function settleDoubts(verdict: Verdict, rowExists: boolean, { outward }: ExistencePolicy) {

@@ -3,7 +3,16 @@
  * comparison means in the WAL, which call is made for it, and what the answer tells. Existence is a
  * property with a clock of its own: alive or dead as of a HubSpot time, per HubSpot id.
  */
-import { isBefore, knownId, laterOf, linkId, retireId, withExistence, withId } from './ids.ts';
+import {
+  isBefore,
+  knownId,
+  laterOf,
+  linkId,
+  retireId,
+  withExistence,
+  withId,
+  withMarks,
+} from './ids.ts';
 import { doubt, learned, wantComparison, withCall } from './record.ts';
 import {
   type Bracket,
@@ -77,8 +86,9 @@ function attach(record: RecordState): RecordState {
  */
 export function consumeExistenceMark(record: RecordState): Decided {
   const { call } = record;
-  if (call) return { record: withCall(record, { ...call, compareAfter: true }), op: null };
-  return { record: wantComparison(record), op: null };
+  const passed = withMarks(record, -1);
+  if (call) return { record: withCall(passed, { ...call, compareAfter: true }), op: null };
+  return { record: wantComparison(passed), op: null };
 }
 
 /**
@@ -115,8 +125,8 @@ export function decideOperation(
   op: PendingExistence,
   policy: ExistencePolicy = equalExistence,
 ): 'wait' | 'nothing' | 'update' | 'upsert' | 'archive' {
-  if (record.call || record.doubt.length > 0) return 'wait';
-  const { link, detached } = record.existence;
+  const { link, detached, marks = 0 } = record.existence;
+  if (record.call || record.doubt.length > 0 || marks > 0) return 'wait';
   if (op.operation === 'delete') {
     return link !== null && policy.outward === 'archive' ? 'archive' : 'nothing';
   }
@@ -137,7 +147,8 @@ export function claimArchive(
   const id = record.existence.link;
   if (id === null || record.call || record.doubt.length > 0) return record;
   const { seq } = op;
-  return withCall(withId(record, id, { archivedByUs: true, archiveSeq: seq }), {
+  const archiveOpen = knownId(record, id)?.archivedByUs ?? false;
+  return withCall(withId(record, id, { archivedByUs: true, archiveOpen, archiveSeq: seq }), {
     ...call,
     operation: 'archive',
     hubspotId: id,
@@ -203,7 +214,10 @@ export function settleArchived(
   const { call } = record;
   if (call?.request !== answer.request || call.hubspotId === null) return { record, op };
   const rest = op?.operation === 'delete' && op.seq === call.seq ? null : op;
-  return { record: endWriting(retireId(record, call.hubspotId, answer.time)), op: rest };
+  // Its deed is done: whoever deletes the record once it was restored isn't us.
+  const archivedByUs = knownId(record, call.hubspotId)?.archiveOpen ?? false;
+  const done = withId(record, call.hubspotId, { archivedByUs, archiveOpen: false });
+  return { record: endWriting(retireId(done, call.hubspotId, answer.time)), op: rest };
 }
 
 /**

@@ -29,6 +29,12 @@ export function withExistence(record: RecordState, change: Partial<ExistenceStat
   return { ...record, existence: { ...record.existence, ...change } };
 }
 
+/** Counts marks of the row's deletion or insertion: one more is emitted, or one was consumed. */
+export function withMarks(record: RecordState, change: 1 | -1): RecordState {
+  const marks = Math.max(0, (record.existence.marks ?? 0) + change);
+  return withExistence(record, { marks });
+}
+
 /** Changes what is known of an id, or begins to know it. */
 export function withId(
   record: RecordState,
@@ -54,7 +60,7 @@ export function withId(
 export function linkId(record: RecordState, id: string, alive: Bracket): RecordState {
   const { link } = record.existence;
   const before = link !== null && link !== id ? unlink(record) : record;
-  const next = withId(before, id, { dead: null });
+  const next = withId(before, id, { dead: null, unjudged: false });
   return withExistence(next, {
     link: id,
     alive: link === id ? laterOf(record.existence.alive, alive) : alive,

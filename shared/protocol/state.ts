@@ -183,16 +183,25 @@ export interface ExistenceState {
    * row stays without a link, and nothing of it is sent until it is inserted anew or restored.
    */
   readonly detached?: boolean;
+  /**
+   * How many marks of a deletion or insertion of the row are on their way through the WAL: all that
+   * waits for the record comes before them in WAL order, so nothing is sent. Absent is 0.
+   */
+  readonly marks?: number;
 }
 
 export interface KnownId {
   readonly id: string;
   /** Known to be deleted or archived as of here. */
   readonly dead: Bracket | null;
-  /** An archive of ours was sent for it, whatever became of it. */
+  /** An archive of ours was sent for it that may yet be carried out: not answered, or given up. */
   readonly archivedByUs: boolean;
+  /** One sent before the last has no answer either. */
+  readonly archiveOpen?: boolean;
   /** Token of the local deletion that the last archive of ours carried out. */
   readonly archiveSeq?: string;
+  /** It became known as this record's, but was never linked nor judged. */
+  readonly unjudged?: boolean;
   /** A call of ours created it. */
   readonly createdByUs: boolean;
 }
