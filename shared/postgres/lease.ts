@@ -44,6 +44,11 @@ export interface LeaseOptions {
 /** How often a standby looks: a killed holder's session is gone as soon as the kernel closed it. */
 const LOOK_MS = 250;
 
+/** Another's `backend_start` is hidden from roles that may not read sessions: then time decides. */
+const isFree = `l.expires_at < clock_timestamp() or not exists (
+  select from pg_stat_activity a
+   where a.pid = l.backend_pid and coalesce(a.backend_start = l.backend_start, true))`;
+
 /**
  * Waits until the lease is free, and takes it. It is free when nobody holds it, when the holder's
  * session has ended, or when its time has run out. The session that takes it stays open as long as
@@ -89,28 +94,27 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
     let standby = false;
     for (;;) {
       signal?.throwIfAborted();
-      const { rows } = await client.query(
-        `insert into ${tables.lease} as l (name, term, holder, backend_pid, backend_start, expires_at)
+      // Looked at without a lock first: a standby must not lock the row, nor write WAL, at each look.
+      const { rows: held } = await client.query(
+        `select holder from ${tables.lease} l where name = $1 and not (${isFree})`,
+        [NAME],
+      );
+      const { rows } = held[0]
+        ? { rows: [] }
+        : await client.query(
+            `insert into ${tables.lease} as l (name, term, holder, backend_pid, backend_start, expires_at)
          select $1, 1, $2, pg_backend_pid(), (select backend_start from pg_stat_activity where pid = pg_backend_pid()),
                 clock_timestamp() + $3 * interval '1 millisecond'
          on conflict (name) do update
            set term = l.term + 1, holder = excluded.holder, backend_pid = excluded.backend_pid,
                backend_start = excluded.backend_start, expires_at = excluded.expires_at
-         where l.expires_at < clock_timestamp()
-            or not exists (select from pg_stat_activity a
-                            where a.pid = l.backend_pid
-                              -- Hidden from roles that may not read others' sessions: then time decides.
-                              and coalesce(a.backend_start = l.backend_start, true))
+         where ${isFree}
          returning term`,
-        [NAME, holder, ttlMs],
-      );
+            [NAME, holder, ttlMs],
+          );
       if (rows[0]) return Number(rows[0].term);
-      if (!standby) {
+      if (held[0] && !standby) {
         standby = true;
-        const { rows: held } = await client.query(
-          `select holder from ${tables.lease} where name = $1`,
-          [NAME],
-        );
         const other = (held[0]?.holder as string | undefined) ?? 'unknown';
         log.info({ holder: other }, 'standing by: another process holds the lease');
         onStandby?.(other);
