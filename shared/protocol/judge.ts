@@ -196,7 +196,7 @@ function wasKeptOut(
   const line = property.ledger.at(-1);
   if (line?.value !== rowValue || line.outcome !== 'settled' || !line.time) return false;
   const { low } = line.time;
-  const before = history.findIndex((entry) => entry.time < low);
+  const before = history.findIndex((entry) => entry.time <= low);
   const during = before < 0 ? history : history.slice(0, before + 1);
   return !during.some((entry) => entry.value === rowValue);
 }

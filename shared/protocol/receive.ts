@@ -97,20 +97,17 @@ function judgeForeign(
         : { outcome: 'stale' };
     }
   }
-  if (standing && event.time <= standing.high) {
-    const low = isExact(standing) ? standing.low - tolerance : standing.low;
-    return rules.bound && event.time >= low
-      ? { outcome: 'doubt', reason: 'bound' }
-      : { outcome: 'stale' };
+  if (rules.bound && isNearOwn(property, event.time, tolerance)) {
+    return { outcome: 'doubt', reason: 'bound' };
   }
-  return { outcome: 'apply' };
+  return { outcome: standing && event.time <= standing.high ? 'stale' : 'apply' };
 }
 
 function receiveEcho(
   record: RecordState,
   property: PropertyState,
   event: PropertyEvent,
-  { rules }: Terms,
+  { tolerance, rules }: Terms,
 ): Received {
   if (!rules.echo) return { outcome: 'echo', record };
   const { value, time } = event;
@@ -140,14 +137,33 @@ function receiveEcho(
       record: withProperty(record, event.property, sharpen(property, line.request, time)),
     };
   }
-  const { known, own } = property;
-  if (time > own || (known && value !== known.value && time > known.time.low)) {
-    return doubted(
-      withProperty(record, event.property, { ...property, own: Math.max(own, time) }),
-      'echo',
-    );
+  if (isSurprise(property, event, tolerance)) {
+    const own = Math.max(property.own, time);
+    return doubted(withProperty(record, event.property, { ...property, own }), 'echo');
   }
   return { outcome: 'echo', record };
+}
+
+/** Whether times alone don't tell if a foreign value came before or after a write of ours. */
+function isNearOwn(property: PropertyState, time: Millis, tolerance: Millis): boolean {
+  const { standing, known, own, inbound } = property;
+  if (Math.abs(time - own) <= tolerance || (standing && holds(standing, time))) return true;
+  if (known === null || known.time.high === inbound?.time) return false;
+  const slack = isExact(known.time) ? tolerance : 0;
+  return time >= known.time.low - slack && time <= known.time.high + slack;
+}
+
+/** Whether an own write that nobody waits for may have changed what HubSpot is known to hold. */
+function isSurprise(
+  { known, own }: PropertyState,
+  { value, time }: PropertyEvent,
+  tolerance: Millis,
+): boolean {
+  if (time > own) return true;
+  if (known === null) return false;
+  // Which of two writes within the tolerance is the later one, their times don't tell.
+  if (value === known.value) return time > known.time.high && time > own - tolerance;
+  return time > known.time.low - tolerance;
 }
 
 /** The echo of a settled push makes its time exact wherever it is remembered. */

@@ -82,7 +82,7 @@ export interface Told extends ExistenceEvent {
 }
 
 export type WalItem =
-  | { readonly kind: 'insert' | 'delete'; readonly deed: number }
+  | { readonly kind: 'insert' | 'update' | 'delete'; readonly deed: number }
   | { readonly kind: 'mark' }
   | { readonly kind: 'compare'; readonly row: boolean; readonly deed: number };
 
@@ -262,6 +262,9 @@ export function createSteps(options: Options, policy: ExistencePolicy, clocks: C
     if (left.local > 0 && world.row) {
       const next = { ...world, left: { ...left, local: left.local - 1 } };
       chance('local delete', localDeed(next, false));
+      // An edit of other columns is no deed: it must not bring back what somebody deleted.
+      const edit = { kind: 'update', deed: world.rowDeed } as const;
+      chance('local edit', { ...next, wal: [...world.wal, edit] });
     }
     if (left.hub === 0) return;
     const rest = { ...world, left: { ...left, hub: left.hub - 1 } };

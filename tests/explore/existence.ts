@@ -62,7 +62,7 @@ const OPERATIONS: Readonly<Record<CallOperation, number>> = {
   archive: 3,
   associate: 4,
 };
-const KINDS = { insert: 1, delete: 2, mark: 3, compare: 4 } as const;
+const KINDS = { insert: 1, delete: 2, mark: 3, compare: 4, update: 5 } as const;
 const EVENTS = { creation: 1, deletion: 2, restore: 3 } as const;
 
 /**

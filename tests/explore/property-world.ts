@@ -206,10 +206,11 @@ export function createSteps(options: Options, terms: Terms) {
       const older = options.toggle
         ? [...new Set(world.values)].filter((value) => value !== textOf(world, world.row))
         : [];
-      for (const value of [null, ...older]) {
+      const fresh = options.refuse && world.left.local === options.local ? KEPT_OUT : null;
+      for (const value of [fresh, ...older]) {
         const [edit, change] = newEdit(world, value, world.rowPast);
         happens(
-          `local edit ${edit} begins${value === null ? '' : `, back to ${value}`}`,
+          `local edit ${edit} begins${value === null ? '' : `, to ${value}`}`,
           spend(world, 'local', {
             ...change,
             open: edit,
@@ -447,7 +448,7 @@ export function createSteps(options: Options, terms: Terms) {
     world.network.forEach(({ edit, live }, index) => {
       const rest = { ...world, network: without(world.network, index) };
       const what = edit ?? 'the other property';
-      const refused = options.refuse && edit !== null && textOf(world, edit) === '1';
+      const refused = edit !== null && isKeptOut(options, textOf(world, edit));
       const next = refused || edit === null ? rest : writeHub(rest, edit, true);
       const name = `HubSpot ${refused ? 'silently refuses' : 'writes'} ${what}${live ? '' : ', late'}`;
       const low = nowOf(world);
@@ -545,8 +546,15 @@ export function createSteps(options: Options, terms: Terms) {
   }
 }
 
+const KEPT_OUT = 'x';
+
+/** HubSpot silently keeps this value out, whoever of us sends it. */
+function isKeptOut(options: Options, value: string | undefined): boolean {
+  return options.refuse && value === KEPT_OUT;
+}
+
 /** What is wrong with a world, or null. Told by edits, not by values. */
-export function checkWorld(world: World, atRest: boolean): string | null {
+export function checkWorld(options: Options, world: World, atRest: boolean): string | null {
   if (!atRest) return null;
   const { record, pendings } = world;
   if (
@@ -565,10 +573,13 @@ export function checkWorld(world: World, atRest: boolean): string | null {
   const lost = world.values.every(
     (value, edit) =>
       value !== world.values[standing] ||
-      world.pasts.some((past, by) => !same(world, by, standing) && (past >> edit) & 1),
+      world.pasts.some(
+        (past, by) =>
+          !same(world, by, standing) && !isKeptOut(options, world.values[by]) && (past >> edit) & 1,
+      ),
   );
   if (lost) return `lost update: ${standing} stands, though somebody who had seen it replaced it`;
-  if (!world.edited.hub && world.written.row) {
+  if (!world.edited.hub && world.written.row && !options.refuse) {
     return 'echo: Postgres was written though nobody edited in HubSpot';
   }
   if (!world.edited.local && world.written.hub) {

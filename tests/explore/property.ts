@@ -33,7 +33,7 @@ export const property: Part = {
     starts: [startOf(options)],
     key: keyOf,
     steps: createSteps(options, termsOf(options)),
-    check: checkWorld,
+    check: (world, atRest) => checkWorld(options, world, atRest),
   }),
   configurations: [],
   bites: [],
