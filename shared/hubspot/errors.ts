@@ -229,9 +229,10 @@ export class HubSpotError extends SyncError {
     this.items = details.items ?? [];
   }
 
-  /** Names of the properties that HubSpot refuses, each once. */
+  /** Names of the properties that `code` is about, each once; others may be wrong besides. */
   get properties(): readonly string[] {
-    return [...new Set(this.items.flatMap((item) => item.properties))];
+    const about = this.items.filter((item) => item.code === this.code);
+    return [...new Set(about.flatMap((item) => item.properties))];
   }
 
   /** HubSpot's own text, which quotes values: for dead letters only. */

@@ -7,6 +7,7 @@
  * empty job, so that a slow answer holds nobody's turn. Both order by lane: a live call waits for one
  * turn, not for the backfill before it.
  */
+import { setMaxListeners } from 'node:events';
 import Bottleneck from 'bottleneck';
 import { WINDOW_MS } from './classify.ts';
 import { createDailyBudget, type DailyHold, lanePriority } from './daily-budget.ts';
@@ -56,8 +57,11 @@ export interface Limiter {
 
 /** Open calls at a time. */
 const maxUnderWay = 60;
-/** Calls of a slower pace that may hold an open call's place while they wait for their turn. */
-const maxWaitingInside = 10;
+/**
+ * Calls of a slower pace that may wait for it in an open call's place, per lane: those of a backfill
+ * must not stand in the door when people's own come.
+ */
+const maxWaitingInside = 6;
 
 /** What we use of a limit: the rest is for clocks and networks that push two requests together. */
 export function usableOf(limit: number): number {
@@ -83,15 +87,13 @@ export function createLimiter(options: LimiterOptions): Limiter {
     associations: createPace(WINDOW_MS / usableOf(options.associationsLimit ?? 100), now),
   };
   const flight = new Bottleneck({ maxConcurrent: maxUnderWay });
-  const entries: Partial<Record<CallKind, Bottleneck>> = {
-    search: new Bottleneck({ maxConcurrent: maxWaitingInside }),
-    associations: new Bottleneck({ maxConcurrent: maxWaitingInside }),
-  };
+  const entryOf = createEntries();
   const waiting: Record<Lane, number> = { live: 0, retry: 0, drift: 0, backfill: 0 };
   const sent: number[] = [];
   let underWay = 0;
   let pausedBy: 'TEN_SECONDLY_ROLLING' | 'REMAINING' | undefined;
-  const closing = new AbortController();
+  /** What ends each waiting call when the limiter is closed; undefined once it is. */
+  let waiters: Set<() => void> | undefined = new Set();
 
   function usedInWindow(): number {
     while (sent.length > 0 && (sent[0] as number) <= now() - WINDOW_MS) sent.shift();
@@ -116,7 +118,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
           state = next;
           waiting[lane] -= 1;
           signal?.removeEventListener('abort', giveUp);
-          closing.signal.removeEventListener('abort', giveUp);
+          waiters?.delete(giveUp);
         };
         const giveUp = () => {
           leave('gone');
@@ -124,13 +126,15 @@ export function createLimiter(options: LimiterOptions): Limiter {
         };
         const gone = () => state === 'gone';
         const hold = holds(lane, job.kind);
-        if (signal?.aborted || closing.signal.aborted) return giveUp();
+        if (signal?.aborted || waiters === undefined) return giveUp();
         if (hold !== undefined) {
           leave('gone');
           return reject(heldError(job, hold, now()));
         }
+        // One signal may stand for any number of calls.
+        if (signal) setMaxListeners(0, signal);
         signal?.addEventListener('abort', giveUp, { once: true });
-        closing.signal.addEventListener('abort', giveUp, { once: true });
+        waiters.add(giveUp);
 
         const fly = () =>
           flight.schedule({ priority: lanePriority[lane] }, async () => {
@@ -150,8 +154,8 @@ export function createLimiter(options: LimiterOptions): Limiter {
               underWay -= 1;
             }
           });
-        const entry = entries[job.kind];
-        const done = entry ? entry.schedule({ priority: lanePriority[lane] }, fly) : fly();
+        const entry = entryOf(job);
+        const done = entry ? entry.schedule(fly) : fly();
         done.catch((error) => {
           leave('gone');
           reject(error);
@@ -221,9 +225,22 @@ export function createLimiter(options: LimiterOptions): Limiter {
     },
 
     close() {
-      closing.abort();
+      const open = waiters ?? [];
+      waiters = undefined;
+      for (const giveUp of open) giveUp();
       for (const each of new Set(Object.values(paces))) each.close();
     },
+  };
+}
+
+function createEntries(): (job: Job) => Bottleneck | undefined {
+  const entries = new Map<string, Bottleneck>();
+  return ({ kind, lane }) => {
+    if (kind === 'plain') return undefined;
+    const name = `${kind}/${lane}`;
+    const entry = entries.get(name) ?? new Bottleneck({ maxConcurrent: maxWaitingInside });
+    entries.set(name, entry);
+    return entry;
   };
 }
 
