@@ -66,26 +66,12 @@ function replaceKinds(
   wanted: number[],
   actor: Actor,
 ): void {
-  const { kinds } = crm.associations;
   const present = crm.associations.read(from, to);
-  const added = wanted.filter((typeId) => !present.includes(typeId));
-  const removed = present.filter((typeId) => !wanted.includes(typeId));
-  if (added.length === 0 && removed.length === 0) return;
-
-  for (const typeId of added) {
-    const kind = kinds.find(from.typeId, to.typeId, typeId);
+  for (const typeId of wanted.filter((each) => !present.includes(each))) {
+    const kind = crm.associations.kinds.find(from.typeId, to.typeId, typeId);
     if (kind?.role === 'primary') demotePrimary(crm, kind, from, to, actor);
   }
-
-  const inverse = (typeId: number): number =>
-    kinds.find(from.typeId, to.typeId, typeId)?.inverseTypeId ?? typeId;
-  crm.associations.write(from, to, wanted);
-  crm.associations.write(to, from, wanted.map(inverse));
-
-  const occurredAt = actor.occurredAt ?? crm.now();
-  for (const typeId of removed) announce(crm, from, to, typeId, true, occurredAt, actor);
-  for (const typeId of added) announce(crm, from, to, typeId, false, occurredAt, actor);
-  for (const ref of [from, to]) touchRecord(crm, ref);
+  if (!applyKinds(crm, from, to, wanted, actor)) return;
   for (const [contact, other] of [
     [from, to],
     [to, from],
@@ -94,6 +80,30 @@ function replaceKinds(
       updateAssociatedCompany(crm, contact, actor);
     }
   }
+}
+
+/** Stores and announces what differs; answers whether anything did. */
+function applyKinds(
+  crm: CrmContext,
+  from: RecordRef,
+  to: RecordRef,
+  wanted: number[],
+  actor: Actor,
+): boolean {
+  const { kinds } = crm.associations;
+  const present = crm.associations.read(from, to);
+  const added = wanted.filter((typeId) => !present.includes(typeId));
+  const removed = present.filter((typeId) => !wanted.includes(typeId));
+  if (added.length === 0 && removed.length === 0) return false;
+  const inverse = (typeId: number): number =>
+    kinds.find(from.typeId, to.typeId, typeId)?.inverseTypeId ?? typeId;
+  crm.associations.write(from, to, wanted);
+  crm.associations.write(to, from, wanted.map(inverse));
+  const occurredAt = actor.occurredAt ?? crm.now();
+  for (const typeId of removed) announce(crm, from, to, typeId, true, occurredAt, actor);
+  for (const typeId of added) announce(crm, from, to, typeId, false, occurredAt, actor);
+  for (const ref of [from, to]) touchRecord(crm, ref);
+  return true;
 }
 
 /** A contact, deal or ticket has one primary company; the one before keeps its other kinds. */
@@ -115,7 +125,7 @@ function demotePrimary(
     if (id === company.id) continue;
     const present = crm.associations.read(one, other);
     if (!present.includes(typeId)) continue;
-    replaceKinds(
+    applyKinds(
       crm,
       one,
       other,
@@ -141,13 +151,9 @@ function announce(
     [to, from, kind?.inverseTypeId ?? typeId],
   ] as const;
   for (const [one, other, associationTypeId] of directions) {
-    const { id: _, ...subject } = {
-      id: one.id,
-      ...describeSubject(crm.types.byId(one.typeId), one.id),
-    };
     crm.emit({
       kind: 'associationChange',
-      ...subject,
+      ...describeSubject(crm.types.byId(one.typeId), one.id),
       occurredAt,
       actor,
       fromObjectId: one.id,
@@ -161,8 +167,8 @@ function announce(
   }
 }
 
-/** The property `associatedcompanyid` follows the primary company. */
-function updateAssociatedCompany(crm: CrmContext, contact: RecordRef, actor: Actor): void {
+/** The property `associatedcompanyid` of a contact follows its primary company. */
+export function updateAssociatedCompany(crm: CrmContext, contact: RecordRef, actor: Actor): void {
   const record = crm.records.get(contact.typeId, contact.id);
   if (record === undefined || record.mergedInto !== undefined) return;
   const value = findPrimaryCompany(crm, contact) ?? '';
@@ -170,7 +176,7 @@ function updateAssociatedCompany(crm: CrmContext, contact: RecordRef, actor: Act
   writeComputed(crm, crm.types.byId(contact.typeId), record, { associatedcompanyid: value }, actor);
 }
 
-/** The id of the primary company of a contact, deal or ticket. */
+/** The id of the primary company of a contact, deal or ticket; an archived company is none. */
 export function findPrimaryCompany(crm: CrmContext, from: RecordRef): string | undefined {
   const primary = crm.associations.kinds
     .list(from.typeId, COMPANY)
@@ -178,5 +184,6 @@ export function findPrimaryCompany(crm: CrmContext, from: RecordRef): string | u
   if (primary === undefined) return undefined;
   return crm.associations
     .listIds(from, COMPANY)
+    .filter((id) => crm.records.getActive(COMPANY, id) !== undefined)
     .find((id) => crm.associations.read(from, { typeId: COMPANY, id }).includes(primary.typeId));
 }

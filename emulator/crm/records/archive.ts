@@ -1,5 +1,6 @@
 // Archiving a record frees its unique values; restoring needs them to be free again. A privacy deletion leaves
 // nothing to restore.
+import { updateAssociatedCompany } from '../associations/link.ts';
 import type { Actor } from '../change.ts';
 import { type CrmContext, describeSubject } from '../context.ts';
 import type { ObjectType } from '../object-types.ts';
@@ -20,7 +21,16 @@ export function archiveRecord(
   record.archivedAt = occurredAt;
   crm.records.put(type.id, record);
   crm.emit({ kind: 'deletion', ...describeSubject(type, id), occurredAt, actor });
+  updateContactsOf(crm, type, id, actor);
   return true;
+}
+
+/** Contacts lose sight of an archived company; the association itself waits for its restoration. */
+function updateContactsOf(crm: CrmContext, type: ObjectType, id: string, actor: Actor): void {
+  if (type.id !== '0-2') return;
+  for (const contactId of crm.associations.listIds({ typeId: type.id, id }, '0-1')) {
+    updateAssociatedCompany(crm, { typeId: '0-1', id: contactId }, actor);
+  }
 }
 
 /** Only in HubSpot's pages. Throws `Refusal` while an active record holds one of its unique values. */
@@ -47,6 +57,7 @@ export function restoreRecord(
   record.modifiedAt = Math.max(record.modifiedAt, occurredAt + 5);
   crm.records.put(type.id, record);
   crm.emit({ kind: 'restore', ...describeSubject(type, id), occurredAt, actor });
+  updateContactsOf(crm, type, id, actor);
   return record;
 }
 
