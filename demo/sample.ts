@@ -42,11 +42,11 @@ const names = {
 
 /** As the application names them, and as HubSpot does; sync.yaml holds the same pairs. */
 const stages = [
-  ['Appointment Scheduled', 'appointmentscheduled'],
-  ['Qualified To Buy', 'qualifiedtobuy'],
-  ['Presentation Scheduled', 'presentationscheduled'],
-  ['Decision Maker Bought-In', 'decisionmakerboughtin'],
-  ['Contract Sent', 'contractsent'],
+  ['Prospecting', 'appointmentscheduled'],
+  ['Qualification', 'qualifiedtobuy'],
+  ['Proposal', 'presentationscheduled'],
+  ['Decision', 'decisionmakerboughtin'],
+  ['Negotiation', 'contractsent'],
 ] as const;
 const phases = [
   ['Lead', 'lead'],
