@@ -13,12 +13,14 @@ import {
   writeConflicts,
   writeSyncLog,
 } from '../../shared/postgres/journal.ts';
+import { encodeKey } from '../../shared/postgres/key.ts';
 import { fence } from '../../shared/postgres/lease.ts';
 import { type Client, inTransaction } from '../../shared/postgres/pool.ts';
 import {
   findKeys,
   type Image,
   lockRecords,
+  type PendingMark,
   type StoredRecord,
   saveRecords,
 } from '../../shared/postgres/records.ts';
@@ -74,7 +76,8 @@ export async function judgeReadings(
       types,
       keys.filter((key) => !rows.has(key)),
     );
-    const targets = await targetKeys(client, context, table, readings);
+    const images = [...rows.values()].map(({ columns }) => columns);
+    const targets = await findTargets(client, context, table, readings, images);
     let count = 0;
     const changed: StoredRecord[] = [];
     for (const reading of readings) {
@@ -108,7 +111,7 @@ function judgeOne(
   record: StoredRecord,
   row: Image | null,
   reading: Reading,
-  targets: ReadonlyMap<string, string>,
+  targets: Targets,
   findings: Findings,
 ): boolean {
   const now = Date.now();
@@ -182,7 +185,7 @@ function judgeOne(
         pendings = judged.pendings;
         noteConflicts(record, judged.conflicts, findings);
         const apply = applyValues(table, record, judged.apply, findings);
-        const own = judgeAssociations(table, record, reading, associations, row, targets);
+        const own = judgeAssociations(context, table, record, reading, associations, row, targets);
         if (Object.keys(apply).length + Object.keys(own).length > 0) {
           write('update', { ...apply, ...own });
         }
@@ -266,35 +269,48 @@ function applyValues(
   return values;
 }
 
-/** The primary of each association set, as the id; undefined where nothing tells which it is. */
+/** What of the association sets is to be written into the row's foreign keys. */
 function judgeAssociations(
+  { log }: DeliverContext,
   table: TableMapping,
   record: StoredRecord,
   reading: Reading,
-  waiting: Readonly<Record<string, unknown>>,
+  waiting: Readonly<Record<string, PendingMark>>,
   row: Image | null,
-  targets: ReadonlyMap<string, string>,
+  targets: Targets,
 ): Record<string, InboundWrite['values'][string]> {
   const values: Record<string, InboundWrite['values'][string]> = {};
   for (const association of table.associations) {
-    const set = reading.associations[association.name];
+    const { name, column, toObject, typeId } = association;
+    const set = reading.associations[name];
     if (!set || row === null) continue;
+    const text = row[column] ?? null;
+    const mark = waiting[name];
     const judged = judgeAssociation(
       record.state,
-      association.name,
-      set.to.map(({ id, types }) => ({
-        toId: id,
-        primary: types.some(({ typeId }) => typeId === association.typeId),
-      })),
-      Object.hasOwn(waiting, association.name),
+      name,
+      {
+        set: set.to.map(({ id, types }) => ({
+          id,
+          primary: types.some((type) => type.typeId === typeId),
+        })),
+        time: reading.time,
+      },
+      text === null ? '' : targets.ids.get(`${toObject}/${encodeKey([text])}`),
+      mark && { ...mark, value: '' },
     );
     record.state = judged.record;
-    if (judged.apply === undefined) continue;
-    const text =
-      judged.apply === '' ? null : targets.get(`${association.toObject}/${judged.apply}`);
+    const { value } = judged;
+    if (judged.outcome === 'several') {
+      log.warn(
+        { object: record.object, key: record.key, association: name },
+        'several associations and none is primary: the row is left as it is',
+      );
+    }
+    if (judged.outcome !== 'apply') continue;
+    const key = value === '' ? null : targets.keys.get(`${toObject}/${value}`);
     // The other record has no row yet: its creation brings the association along later.
-    if (text === undefined) continue;
-    values[association.name] = { value: judged.apply, time: reading.time.high, text };
+    if (key !== undefined) values[name] = { value, time: reading.time.high, text: key };
   }
   return values;
 }
@@ -302,7 +318,7 @@ function judgeAssociations(
 function associationValues(
   table: TableMapping,
   reading: Reading,
-  targets: ReadonlyMap<string, string>,
+  targets: Targets,
 ): Record<string, InboundWrite['values'][string]> {
   const values: Record<string, InboundWrite['values'][string]> = {};
   for (const association of table.associations) {
@@ -310,31 +326,45 @@ function associationValues(
     const primary =
       to.find(({ types }) => types.some(({ typeId }) => typeId === association.typeId)) ??
       (to.length === 1 ? to[0] : undefined);
-    const text = primary && targets.get(`${association.toObject}/${primary.id}`);
+    const text = primary && targets.keys.get(`${association.toObject}/${primary.id}`);
     if (!primary || text === undefined) continue;
     values[association.name] = { value: primary.id, time: reading.time.high, text };
   }
   return values;
 }
 
-/** Keys of the rows that the associations' ids stand for, by `object/id`. */
-async function targetKeys(
+/** Rows and HubSpot ids of the associations' other ends, each by the other, as `object/…`. */
+interface Targets {
+  readonly keys: ReadonlyMap<string, string>;
+  readonly ids: ReadonlyMap<string, string>;
+}
+
+async function findTargets(
   client: Client,
   { tables }: DeliverContext,
   table: TableMapping,
   readings: readonly Reading[],
-): Promise<Map<string, string>> {
-  const targets = new Map<string, string>();
-  for (const { name, toObject } of table.associations) {
-    const ids = readings.flatMap((reading) =>
+  rows: Iterable<Image>,
+): Promise<Targets> {
+  const keys = new Map<string, string>();
+  const ids = new Map<string, string>();
+  const images = [...rows];
+  for (const { name, column, toObject } of table.associations) {
+    const associated = readings.flatMap((reading) =>
       (reading.associations[name]?.to ?? []).map(({ id }) => id),
     );
-    if (ids.length === 0) continue;
-    for (const [id, key] of await findKeys(client, tables, toObject, ids)) {
-      targets.set(`${toObject}/${id}`, key);
+    for (const [id, key] of await findKeys(client, tables, toObject, associated)) {
+      keys.set(`${toObject}/${id}`, key);
     }
+    const texts = images.flatMap((row) => row[column] ?? []);
+    const { rows: linked } = await client.query(
+      `select key, hubspot_id from ${tables.record}
+        where object_type = $1 and key = any ($2::text[]) and hubspot_id is not null`,
+      [toObject, texts.map((text) => encodeKey([text]))],
+    );
+    for (const { key, hubspot_id } of linked) ids.set(`${toObject}/${key}`, hubspot_id);
   }
-  return targets;
+  return { keys, ids };
 }
 
 /** Stores what a row was given, as the row holds it. */
