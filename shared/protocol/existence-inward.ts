@@ -231,6 +231,8 @@ export interface FoundRecord {
   readonly archivedAt: Millis | null;
   /** Its source of creation is our app. */
   readonly createdByUs: boolean;
+  /** What is remembered, as of the judgement, of its death while it belonged to no record. */
+  readonly tombstone?: Bracket | null;
 }
 
 export interface ExistenceRead {
@@ -243,7 +245,8 @@ export interface ExistenceRead {
 }
 
 export type JudgedExistence =
-  | { readonly again: true; readonly record: RecordState; readonly op: PendingExistence | null }
+  /** To be read again; the record is stored in any case. */
+  | (Decided & { readonly again: true })
   | (Decided & {
       readonly again: false;
       /**
@@ -286,6 +289,12 @@ export function judgeExistence(
   const { link } = record.existence;
   const live = read.found.filter(({ archived }) => !archived);
   const target = live.find(({ id }) => id === link) ?? live[0];
+  // It died since it was read, as far as the clocks tell, and nobody knew whose it is.
+  const tombstone = target && !knownId(record, target.id) ? (target.tombstone ?? null) : null;
+  if (target && tombstone && !isBefore(tombstone, read.time)) {
+    const { createdByUs } = target;
+    return { again: true, record: noteCreated(record, target.id, { createdByUs, tombstone }), op };
+  }
   const surplus = live.filter((found) => found !== target).map(({ id }) => id);
   const { next, killed } = learnDeaths(record, read);
   const verdict = target

@@ -35,6 +35,11 @@ export function withMarks(record: RecordState, change: 1 | -1): RecordState {
   return withExistence(record, { marks });
 }
 
+/** The WAL between the last consumed place and a new slot is lost: marks in it will never come. */
+export function forgetMarks(record: RecordState): RecordState {
+  return record.existence.marks ? withExistence(record, { marks: 0 }) : record;
+}
+
 /** Changes what is known of an id, or begins to know it. */
 export function withId(
   record: RecordState,

@@ -98,6 +98,8 @@ export interface World {
   readonly rowPast: number;
   /** A local transaction that is open: it has inserted the row, which nobody sees yet. */
   readonly open: boolean;
+  /** An apply that is open: it found no row to delete, its mark is yet to commit. */
+  readonly applying: boolean;
   readonly deeds: readonly Deed[];
   readonly wal: readonly WalItem[];
   readonly record: RecordState;
@@ -144,6 +146,7 @@ export function startOf({ local, hub, drop, timeout, dup, lose }: Options): Worl
     rowDeed: 0,
     rowPast: 1,
     open: false,
+    applying: false,
     deeds: [{ alive: false, past: 0 }],
     wal: [],
     record: newRecord,
@@ -210,8 +213,13 @@ function hubCreate(world: World, ours: boolean, deed: number, time: number): Wor
   return told(next, { kind: 'creation', id, ours, deed, time });
 }
 
-/** The row follows HubSpot, with a mark. */
-function rowFollows(world: World, row: boolean, deed: number): World {
+/** The row follows HubSpot, with a mark. One that isn't there can't be locked. */
+function rowFollows(world: World, row: boolean, deed: number, open: boolean): World {
+  if (row || world.row || !open) return committed(world, row, deed);
+  return { ...world, applying: true, rowPast: world.rowPast | pastOf(world, deed) };
+}
+
+function committed(world: World, row: boolean, deed: number): World {
   return {
     ...world,
     row,
@@ -238,6 +246,11 @@ export function createSteps(options: Options, policy: ExistencePolicy, clocks: C
       steps.push({ name, moves: true, next, ...(tally ? { tally } : {}) });
     const chance = (name: string, next: World) => steps.push({ name, moves: false, next });
     addPeople(world, chance, move);
+    if (world.applying) {
+      const wal = [...world.wal, { kind: 'mark' } as const];
+      move('the apply commits', { ...world, applying: false, wal });
+      return steps;
+    }
     addConsume(world, move);
     addClaim(world, move);
     addNetwork(world, move, chance);
@@ -255,7 +268,7 @@ export function createSteps(options: Options, policy: ExistencePolicy, clocks: C
     const { left } = world;
     if (left.local > 0 && !world.row && !world.open) {
       const next = { ...world, left: { ...left, local: left.local - 1 } };
-      if (options.toggle) chance('local insert opens', { ...next, open: true });
+      if (options.open) chance('local insert opens', { ...next, open: true });
       else chance('local insert', localDeed(next, true));
     }
     if (world.open) move('local insert commits', localDeed({ ...world, open: false }, true));
@@ -318,23 +331,26 @@ export function createSteps(options: Options, policy: ExistencePolicy, clocks: C
     if (!item) return;
     const next = { ...world, wal };
     if (item.kind === 'mark') {
-      move('consume mark', { ...next, ...consumeExistenceMark(world.record) });
+      const decided = consumeExistenceMark(world.record);
+      move('consume mark', { ...next, ...decided, record: deferred(decided.record) });
       return;
     }
     const { world: numbered, seq } = tokenOf(next, item.deed);
     if (item.kind === 'compare') {
       const compare = { rowExists: item.row, seq };
       const decided = consumeExistenceCompare(world.record, world.op, compare, policy);
-      const { call } = decided.record;
-      const record =
-        call && !on('defer')
-          ? withCall(decided.record, { ...call, compareAfter: false })
-          : decided.record;
+      const record = deferred(decided.record);
       move(`consume comparison (row ${item.row})`, { ...numbered, record, op: decided.op });
       return;
     }
     const decided = consumeExistenceChange(world.record, { kind: item.kind, seq }, policy);
     move(`consume ${item.kind}`, { ...numbered, ...decided });
+  }
+
+  /** Without the rule a comparison that meets a call is forgotten. */
+  function deferred(record: RecordState): RecordState {
+    const { call } = record;
+    return call && !on('defer') ? withCall(record, { ...call, compareAfter: false }) : record;
   }
 
   function addClaim(world: World, move: Add) {
@@ -507,14 +523,21 @@ export function createSteps(options: Options, policy: ExistencePolicy, clocks: C
 
   function judge(world: World, reading: NonNullable<World['reading']>): World {
     const record = on('ledger') ? world.record : withoutLedger(world.record);
-    const judged = judgeExistence(record, world.op, world.row, reading, policy);
+    const found = reading.found.map((it) => ({
+      ...it,
+      tombstone: (on('tomb') && world.unlinked[it.id]?.dead) || null,
+    }));
+    const judged = judgeExistence(record, world.op, world.row, { ...reading, found }, policy);
     const rest = { ...world, reading: null };
-    if (judged.again) return rest;
+    if (judged.again) {
+      const unlinked = Object.entries(world.unlinked).filter(([id]) => !knownId(judged.record, id));
+      return { ...rest, record: judged.record, unlinked: Object.fromEntries(unlinked) };
+    }
     let next: World = { ...rest, record: judged.record, op: judged.op };
     const { [judged.link ?? '']: _linked, ...unlinked } = next.unlinked;
     next = { ...next, unlinked };
-    if (judged.action === 'insert-row') return rowFollows(next, true, reading.deed);
-    if (judged.action === 'delete-row') return rowFollows(next, false, reading.deed);
+    if (judged.action === 'insert-row') return rowFollows(next, true, reading.deed, false);
+    if (judged.action === 'delete-row') return rowFollows(next, false, reading.deed, world.open);
     if (judged.link === null) return next;
     const snapshot = { revision: judged.record.revision, histories: {} };
     const properties = judgeRecord(judged.record, {}, snapshot, world.row ? {} : undefined, terms);
@@ -548,7 +571,9 @@ export function createSteps(options: Options, policy: ExistencePolicy, clocks: C
     }
     const received = receiveExistence(record, op, event, policy);
     const next = { ...world, record: received.record, op: received.op };
-    return received.outcome === 'delete-row' ? rowFollows(next, false, event.deed) : next;
+    return received.outcome === 'delete-row'
+      ? rowFollows(next, false, event.deed, world.open)
+      : next;
   }
 
   function reconcile(world: World): World {
@@ -598,6 +623,7 @@ export function checkWorld(world: World, atRest: boolean, policy: ExistencePolic
 
 /** At rest, the row stands though every last deed was a deletion, or the other way round. */
 export function isUndone(world: World): boolean {
+  if (world.row && world.record.existence.detached) return false;
   const last = world.deeds.filter(
     (_, deed) => !world.deeds.some(({ past }, other) => other !== deed && (past & bit(deed)) !== 0),
   );

@@ -28,10 +28,15 @@ export interface ExistenceModel extends Model<World> {
   undone(): number;
 }
 
-export function buildExistence(
-  options: Options,
-  policy: ExistencePolicy = equalExistence,
-): ExistenceModel {
+const POLICIES: Readonly<Record<Options['deletes'], ExistencePolicy>> = {
+  both: equalExistence,
+  keep: { ...equalExistence, inward: 'keep' },
+  mark: { ...equalExistence, inward: 'mark' },
+  ignore: { ...equalExistence, outward: 'ignore' },
+};
+
+export function buildExistence(options: Options): ExistenceModel {
+  const policy = POLICIES[options.deletes];
   let undone = 0;
   return {
     starts: [startOf(options)],
@@ -51,7 +56,7 @@ export function buildExistence(
 export const existence: Part = {
   name: 'existence',
   rules: EXISTENCE_RULES,
-  build: (options) => buildExistence(options),
+  build: buildExistence,
   configurations: [],
   bites: [],
 };
@@ -88,7 +93,12 @@ function keyOf(world: World): string {
   for (const { alive, past } of world.deeds) put(alive ? 1 : 0, past);
   put(
     bits(world.row, world.open, world.lost, world.reconcile, world.echoed, record.compareWanted),
-    bits(record.doubt.length > 0, onlyExistence(record.doubt), state.detached === true),
+    bits(
+      record.doubt.length > 0,
+      onlyExistence(record.doubt),
+      state.detached === true,
+      world.applying,
+    ),
     state.marks ?? 0,
   );
   for (const item of world.wal) {

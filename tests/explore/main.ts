@@ -3,11 +3,12 @@
  * found. Exit code 1 on a violation.
  */
 import { parseArgs } from 'node:util';
+import { existence } from './existence.ts';
 import { explore, type Report } from './explorer.ts';
 import { noFaults, type Options, type Part } from './part.ts';
 import { property } from './property.ts';
 
-const parts: readonly Part[] = [property];
+const parts: readonly Part[] = [property, existence];
 
 const usage = `usage: npm run check-protocol -- [options]
 Without bounds every configuration of both parts is explored; with bounds one, of one part.
@@ -22,6 +23,8 @@ Without bounds every configuration of both parts is explored; with bounds one, o
   --noop --toggle             edits to values that were there before, in HubSpot, in the row
   --born hubspot|postgres     where the record was born
   --refuse                    HubSpot silently keeps out the first local value
+  --open                      an apply may not see a row whose insert isn't committed
+  --deletes both|keep|mark|ignore   which deletions the other side follows
   --without rule,rule         switch rules off
   --bites                     each rule is left out in its smallest bounds: each must be missed
   --max N                     limit of states`;
@@ -57,6 +60,8 @@ function run(args: string[]): number {
       noop: flag,
       toggle: flag,
       refuse: flag,
+      open: flag,
+      deletes: text,
       bites: flag,
       help: flag,
     },
@@ -146,6 +151,7 @@ function parseBounds(bounds: Record<string, string | boolean | undefined>): Part
     answer: ['atomic', 'late', 'blind'],
     skew: ['none', 'two', 'four'],
     born: ['hubspot', 'postgres'],
+    deletes: ['both', 'keep', 'mark', 'ignore'],
   };
   return Object.fromEntries(
     Object.entries(bounds).map(([name, value]) => {

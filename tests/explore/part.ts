@@ -31,6 +31,10 @@ export interface Options {
   readonly born: 'hubspot' | 'postgres';
   /** HubSpot silently keeps out the value of the first local edit. */
   readonly refuse: boolean;
+  /** A local insert may be uncommitted while an apply finds no row to delete. */
+  readonly open: boolean;
+  /** Which deletions the other side follows: both ways, or one side is left as it is. */
+  readonly deletes: 'both' | 'keep' | 'mark' | 'ignore';
   /** Rules that are switched off. */
   readonly without: readonly string[];
   /** Limit of states. */
@@ -52,6 +56,8 @@ export const noFaults: Options = {
   coarse: false,
   born: 'hubspot',
   refuse: false,
+  open: false,
+  deletes: 'both',
   without: [],
   max: 20_000_000,
 };
