@@ -1,0 +1,95 @@
+/** `doctor`: looks at every precondition on both sides and says how to mend what is wrong. */
+import pc from 'picocolors';
+import { createHubSpot } from '../shared/hubspot/client.ts';
+import type { HubSpot } from '../shared/hubspot/hubspot.ts';
+import type { Mapping } from '../shared/mapping/mapping.ts';
+import { createPool } from '../shared/postgres/pool.ts';
+import type { Config } from '../shared/service/config.ts';
+import { createEvents } from '../shared/service/events.ts';
+import type { Logger } from '../shared/service/logger.ts';
+import type { Finding } from './doctor/check.ts';
+import { checkAccount, checkKeyProperty } from './doctor/check-hubspot.ts';
+import { checkPostgres } from './doctor/check-postgres.ts';
+import { chooseMapping } from './mapping.ts';
+import { reachDatabase } from './reach.ts';
+import type { CommandBody } from './run.ts';
+
+const runDoctor: CommandBody = async ({ config, log, own }) => {
+  const { mapping } = await chooseMapping(config);
+  await reachDatabase(config.databaseUrl);
+  const hubspot = createHubSpot({ settings: config.hubspot, events: createEvents() });
+  const { databaseUrl } = config;
+  const pool = createPool({ databaseUrl, applicationName: 'pg-hubspot-sync doctor', max: 3, log });
+  try {
+    const findings = [
+      ...(await checkPostgres(pool, mapping, config)),
+      ...(await checkHubSpot({ hubspot, mapping, config, fix: own.fix === true })),
+    ];
+    return {
+      result: findings,
+      text: describe(findings),
+      exitCode: findings.some(({ level }) => level === 'error') ? 1 : 0,
+    };
+  } finally {
+    hubspot.close();
+    await pool.end();
+  }
+};
+
+interface CheckHubSpot {
+  readonly hubspot: HubSpot;
+  readonly mapping: Mapping;
+  readonly config: Config;
+  readonly fix: boolean;
+}
+
+async function checkHubSpot({ hubspot, mapping, config, fix }: CheckHubSpot): Promise<Finding[]> {
+  const findings = await checkAccount({ hubspot, mapping, portalId: config.hubspot.portalId });
+  // Without the account every further check would fail for the same reason.
+  if (findings.some(({ level }) => level === 'error')) return findings;
+  for (const table of mapping.tables) {
+    const definitions = await hubspot.listProperties(table.object);
+    findings.push(await checkKeyProperty(hubspot, table, definitions, fix));
+  }
+  return findings;
+}
+
+/** What `start` does before cdc runs: creates the key properties, since without them creates wait. */
+export async function mend(options: {
+  readonly config: Config;
+  readonly mapping: Mapping;
+  readonly log: Logger;
+}): Promise<void> {
+  const { config, mapping, log } = options;
+  const hubspot = createHubSpot({ settings: config.hubspot, events: createEvents() });
+  try {
+    for (const table of mapping.tables) {
+      const definitions = await hubspot.listProperties(table.object);
+      const { id, level, message, advice, fixed } = await checkKeyProperty(
+        hubspot,
+        table,
+        definitions,
+        true,
+      );
+      if (level === 'error') log.error({ check: id, advice }, message);
+      else if (fixed) log.info({ check: id }, message);
+    }
+  } finally {
+    hubspot.close();
+  }
+}
+
+function describe(findings: readonly Finding[]): string {
+  const signs = { ok: pc.green('✓'), warning: pc.yellow('!'), error: pc.red('✗') };
+  const lines = findings.map(({ level, message, advice, fixed }) =>
+    [
+      `${signs[level]} ${message}${fixed ? ' (mended)' : ''}`,
+      ...(advice ? [`    ${advice}`] : []),
+    ].join('\n'),
+  );
+  const wrong = findings.filter(({ level }) => level === 'error').length;
+  const sum = wrong === 0 ? 'All is well.' : `${wrong} of ${findings.length} checks failed.`;
+  return [...lines, '', sum].join('\n');
+}
+
+export default runDoctor;
