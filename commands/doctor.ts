@@ -5,6 +5,7 @@ import type { HubSpot } from '../shared/hubspot/hubspot.ts';
 import type { Mapping } from '../shared/mapping/mapping.ts';
 import { createPool } from '../shared/postgres/pool.ts';
 import type { Config } from '../shared/service/config.ts';
+import { SyncError } from '../shared/service/errors.ts';
 import { createEvents } from '../shared/service/events.ts';
 import type { Logger } from '../shared/service/logger.ts';
 import type { Finding } from './doctor/check.ts';
@@ -25,11 +26,8 @@ const runDoctor: CommandBody = async ({ config, log, own }) => {
       ...(await checkPostgres(pool, mapping, config)),
       ...(await checkHubSpot({ hubspot, mapping, config, fix: own.fix === true })),
     ];
-    return {
-      result: findings,
-      text: describe(findings),
-      exitCode: findings.some(({ level }) => level === 'error') ? 1 : 0,
-    };
+    const failure = failureOf(findings);
+    return { result: findings, text: describe(findings), ...(failure ? { failure } : {}) };
   } finally {
     hubspot.close();
     await pool.end();
@@ -79,6 +77,15 @@ export async function mend(options: {
   }
 }
 
+function failureOf(findings: readonly Finding[]): SyncError | undefined {
+  const wrong = findings.filter(({ level }) => level === 'error').length;
+  if (wrong === 0) return undefined;
+  return new SyncError('PRECONDITIONS', `${wrong} of ${findings.length} checks failed.`, {
+    disposition: 'stop',
+    advice: 'Follow the advice of each.',
+  });
+}
+
 function describe(findings: readonly Finding[]): string {
   const signs = { ok: pc.green('✓'), warning: pc.yellow('!'), error: pc.red('✗') };
   const lines = findings.map(({ level, message, advice, fixed }) =>
@@ -87,9 +94,8 @@ function describe(findings: readonly Finding[]): string {
       ...(advice ? [`    ${advice}`] : []),
     ].join('\n'),
   );
-  const wrong = findings.filter(({ level }) => level === 'error').length;
-  const sum = wrong === 0 ? 'All is well.' : `${wrong} of ${findings.length} checks failed.`;
-  return [...lines, '', sum].join('\n');
+  const well = failureOf(findings) ? [] : ['All is well.'];
+  return [...lines, ...well].join('\n');
 }
 
 export default runDoctor;

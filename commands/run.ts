@@ -26,6 +26,8 @@ export interface CommandOutcome {
   readonly text?: string;
   /** 0 when not said; 2 when a check or a dry run found something to do. */
   readonly exitCode?: number;
+  /** Said beside the result, which is printed all the same: exit code 1. */
+  readonly failure?: SyncError;
 }
 
 export type CommandBody = (context: CommandContext) => Promise<CommandOutcome>;
@@ -63,6 +65,7 @@ export async function runCommand({ name, load, own, settings, args }: RunCommand
     };
     const { default: body } = await load();
     outcome = await body({ config, log, own, args, json, say });
+    failure = outcome.failure;
   } catch (error) {
     failure = toSyncError(error);
     if (failure.code === 'UNEXPECTED' && process.env.LOG_LEVEL === 'debug') {

@@ -5,6 +5,11 @@ import { loadMapping } from '../../shared/mapping/load.ts';
 import { packageRoot } from '../../shared/service/package-root.ts';
 import { createTestDatabase } from '../support/database.ts';
 
+// biome-ignore lint/suspicious/noExplicitAny: the emulator's own answers
+async function readJson(url: string): Promise<any> {
+  return (await fetch(url)).json();
+}
+
 test('the sample has the same rows and records on both sides, linked by the rows’ ids', async () => {
   await using db = await createTestDatabase();
   const emulator = await startEmulator({
@@ -20,7 +25,7 @@ test('the sample has the same rows and records on both sides, linked by the rows
     expect(counts.opportunities).toBeGreaterThanOrEqual(250);
     expect(await hasDemo(db.url)).toBe(true);
 
-    const stats = await (await fetch(`${emulator.url}/_emulator/stats`)).json();
+    const stats = await readJson(`${emulator.url}/_emulator/stats`);
     // Exactly as many: HubSpot made no company of its own for a contact's email domain.
     expect(stats.objects).toMatchObject({
       deals: counts.opportunities,
@@ -40,7 +45,7 @@ test('the sample has the same rows and records on both sides, linked by the rows
       for (const row of rows) {
         const id = table.rowId?.parse(row.id);
         const url = `${emulator.url}/_emulator/objects/${table.object}/${id}`;
-        const { properties, associations } = await (await fetch(url)).json();
+        const { properties, associations } = await readJson(url);
         for (const { property, column, codec } of table.properties) {
           const there = codec.canonical(properties[property]);
           expect([property, codec.toHubspot(row[column])]).toEqual([property, there]);
