@@ -126,10 +126,12 @@ function receiveRestore(
   { id, time }: ExistenceEvent,
 ): ReceivedExistence {
   const { link, alive } = record.existence;
+  const known = knownId(record, id);
   const before = id === link ? alive : null;
   if (before && time < before.low) return { outcome: 'stale', record, op };
+  // It may be a restore that has been read already.
   if (before && time <= before.high) return doubted(record, op, 'existence');
-  const dead = laterOf(knownId(record, id)?.dead ?? null, { low: before?.low ?? 0, high: time });
+  const dead = laterOf(known?.dead ?? null, { low: before?.low ?? 0, high: time });
   return doubted(withId(record, id, { dead }), op, 'existence');
 }
 

@@ -75,9 +75,13 @@ export function consumeExistenceChange(
   return { record: attach(record), op: { operation: 'write', seq } };
 }
 
-/** The row was deleted or inserted anew: it isn't the row any more that a deletion had left. */
+/**
+ * The row was deleted or inserted anew: it isn't the row any more that a deletion had left. What
+ * comes before a mark in the WAL isn't about that row yet.
+ */
 function attach(record: RecordState): RecordState {
-  return record.existence.detached ? withExistence(record, { detached: false }) : record;
+  const { detached, marks = 0 } = record.existence;
+  return detached && marks === 0 ? withExistence(record, { detached: false }) : record;
 }
 
 /**

@@ -108,8 +108,8 @@ function keyOf(world: World): string {
   put(Number(state.link ?? 0));
   span(state.alive);
   for (const known of state.ids) {
-    const { archivedByUs, archiveOpen = false, createdByUs, unjudged = false } = known;
-    put(Number(known.id), bits(archivedByUs, archiveOpen, createdByUs, unjudged));
+    const { archivedByUs, archiveOpen = false, createdByUs } = known;
+    put(Number(known.id), bits(archivedByUs, archiveOpen, createdByUs), known.unjudged ? 1 : 0);
     put(known.archiveSeq === undefined ? 0 : known.archiveSeq === op?.seq ? 2 : 1);
     span(known.dead);
   }
