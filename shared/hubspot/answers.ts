@@ -4,18 +4,11 @@
  */
 import { z } from 'zod';
 import { readErrors } from './error-bodies.ts';
-import type { ItemError } from './errors.ts';
-import type {
-  AssociationRow,
-  BatchAnswer,
-  DateBracket,
-  HistoryItem,
-  ReadAnswer,
-  RecordAnswer,
-} from './hubspot.ts';
+import { HubSpotError, type ItemError } from './errors.ts';
+import type { BatchAnswer, DateBracket, HistoryItem, ReadAnswer, RecordAnswer } from './hubspot.ts';
 
 /** HubSpot's ids are text in most answers, and numbers in some of the associations API. */
-const id = z.union([z.string(), z.number().transform(String)]);
+export const id = z.union([z.string(), z.number().transform(String)]);
 const value = z
   .union([z.string(), z.number(), z.boolean(), z.null()])
   .transform((raw) => (raw === null ? null : String(raw)));
@@ -53,25 +46,6 @@ const pageSchema = z.object({
   results: z.array(recordSchema),
   total: z.number().optional(),
   paging: z.object({ next: z.object({ after: id }).nullish() }).nullish(),
-});
-
-const associationsSchema = z.object({
-  results: z.array(
-    z.object({
-      from: z.object({ id }),
-      to: z.array(
-        z.object({
-          toObjectId: id,
-          associationTypes: z
-            .array(
-              z.object({ category: z.string(), typeId: z.number(), label: z.string().nullish() }),
-            )
-            .default([]),
-        }),
-      ),
-      paging: z.object({ next: z.object({ after: id }).nullish() }).nullish(),
-    }),
-  ),
 });
 
 type Record_ = z.infer<typeof recordSchema>;
@@ -112,39 +86,6 @@ export function readPage(body: unknown): {
     total: page.total ?? page.results.length,
     ...(after === undefined ? {} : { after }),
   };
-}
-
-/** @returns the rows, and where a record has more associations than one answer holds, its next page. */
-export function readAssociationRows(
-  body: unknown,
-): readonly (AssociationRow & { readonly after?: string })[] {
-  return associationsSchema.parse(body).results.map(({ from, to, paging }) => ({
-    from: from.id,
-    to: to.map(({ toObjectId, associationTypes }) => ({
-      id: toObjectId,
-      types: associationTypes.map(({ category, typeId, label }) => ({
-        category,
-        typeId,
-        ...(label ? { label } : {}),
-      })),
-    })),
-    ...(paging?.next ? { after: paging.next.after } : {}),
-  }));
-}
-
-/** Lists name an associated record once per type, and over several pages. */
-export function mergeAssociationRows(rows: readonly AssociationRow[]): readonly AssociationRow[] {
-  const merged = new Map<string, Map<string, AssociationRow['to'][number]>>();
-  for (const { from, to } of rows) {
-    const targets = merged.get(from) ?? new Map();
-    merged.set(from, targets);
-    for (const target of to) {
-      const types = [...(targets.get(target.id)?.types ?? []), ...target.types];
-      const byType = new Map(types.map((type) => [`${type.category}/${type.typeId}`, type]));
-      targets.set(target.id, { id: target.id, types: [...byType.values()] });
-    }
-  }
-  return [...merged].map(([from, targets]) => ({ from, to: [...targets.values()] }));
 }
 
 /**
@@ -223,7 +164,10 @@ function union(
   return [...new Set([...names, ...translated])];
 }
 
-/** @param idProperty undefined: asked by HubSpot id. */
+/**
+ * Says of each record that was asked for and isn't there why.
+ * @param idProperty undefined: asked by HubSpot id.
+ */
 export function accountForReads(
   answer: Omit<BatchAnswer, 'unanswered'>,
   ids: readonly string[],
@@ -235,12 +179,29 @@ export function accountForReads(
       idProperty === undefined ? result.id : name(result.properties[idProperty] ?? ''),
     ),
   );
-  const refused = new Set(answer.errors.flatMap((error) => error.ids).map(name));
+  const absent = ids.filter((each) => !found.has(name(each)));
+  const denied = new Set(answer.errors.flatMap((error) => error.ids).map(name));
+  // An error that names nobody is about whoever isn't there.
+  const deniesAll = answer.errors.some((error) => error.ids.length === 0);
   return {
     ...answer,
-    missing: ids.filter((each) => refused.has(name(each)) && !found.has(name(each))),
-    unanswered: ids.filter((each) => !refused.has(name(each)) && !found.has(name(each))),
+    missing: absent.filter((each) => deniesAll || denied.has(name(each))),
+    unanswered: absent.filter((each) => !deniesAll && !denied.has(name(each))),
   };
+}
+
+/**
+ * A reading that failed for some of its records must not pass for one that found nothing there.
+ * @throws HubSpotError for an entry of `errors` that says anything else than "there is none".
+ */
+export function refuseFailedReads(errors: readonly ItemError[], status: number): void {
+  const failed = errors.find((error) => error.code !== 'HUBSPOT_NOT_FOUND');
+  if (failed === undefined) return;
+  throw new HubSpotError(failed.code, `a reading was answered in part only: ${failed.code}`, {
+    status,
+    write: false,
+    items: errors,
+  });
 }
 
 function toRecord(raw: Record_): RecordAnswer {

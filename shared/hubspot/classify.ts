@@ -180,13 +180,11 @@ const unreachable = new Set([
  */
 export function errorOfFailure(thrown: unknown, facts: CallFacts): HubSpotError {
   const causes = causesOf(thrown);
-  const system = causes
-    .map((cause) => wordOf((cause as { code?: unknown }).code))
-    .find((code) => code !== undefined);
-  const connecting = causes.some((cause) => {
-    const { code, syscall } = cause as { code?: unknown; syscall?: unknown };
-    return syscall === 'connect' || syscall === 'getaddrinfo' || unreachable.has(String(code));
-  });
+  const system = causes.map((cause) => wordOf(cause.code)).find((code) => code !== undefined);
+  const connecting = causes.some(
+    ({ code, syscall }) =>
+      syscall === 'connect' || syscall === 'getaddrinfo' || unreachable.has(String(code)),
+  );
   const code = connecting ? 'HUBSPOT_NO_CONNECTION' : 'HUBSPOT_CONNECTION_LOST';
   const what = connecting ? 'could not be sent' : 'lost its connection before the answer';
   return new HubSpotError(code, `${facts.call} ${what}${system ? ` (${system})` : ''}`, {
@@ -196,14 +194,22 @@ export function errorOfFailure(thrown: unknown, facts: CallFacts): HubSpotError 
   });
 }
 
+interface Failure {
+  readonly code?: unknown;
+  readonly syscall?: unknown;
+  readonly cause?: unknown;
+  readonly errors?: unknown;
+}
+
 /** `fetch failed` hides what happened in its cause, and several addresses in an AggregateError. */
-function causesOf(thrown: unknown): readonly Error[] {
-  const causes: Error[] = [];
-  const collect = (error: unknown): void => {
-    if (!(error instanceof Error) || causes.length > 10 || causes.includes(error)) return;
-    causes.push(error);
-    collect(error.cause);
-    if (error instanceof AggregateError) error.errors.forEach(collect);
+function causesOf(thrown: unknown): readonly Failure[] {
+  const causes: Failure[] = [];
+  const collect = (failure: unknown): void => {
+    if (typeof failure !== 'object' || failure === null || causes.length > 10) return;
+    const { cause, errors } = failure as Failure;
+    causes.push(failure as Failure);
+    collect(cause);
+    if (Array.isArray(errors)) errors.forEach(collect);
   };
   collect(thrown);
   return causes;

@@ -6,6 +6,7 @@ import type { Config } from '../service/config.ts';
 import type { Events } from '../service/events.ts';
 import * as answers from './answers.ts';
 import { type Answer, createAsk } from './ask.ts';
+import * as pairs from './association-answers.ts';
 import { createDefinitionCalls } from './definitions.ts';
 import { type AssociationRow, batchSizes, type HubSpot } from './hubspot.ts';
 import { createLimiter } from './limiter.ts';
@@ -110,13 +111,11 @@ export function createHubSpot(options: HubSpotOptions): HubSpot {
         ...(idProperty === undefined ? {} : { idProperty }),
       };
       const query = archived ? { query: { archived: 'true' } } : {};
-      return ask('read', { from: object, body, ...query, options: callOptions }, (answer) =>
-        answers.accountForReads(
-          { ...answers.readBatch(answer, answer.date), ...correlation(answer) },
-          ids,
-          idProperty,
-        ),
-      );
+      return ask('read', { from: object, body, ...query, options: callOptions }, (answer) => {
+        const batch = answers.readBatch(answer, answer.date);
+        answers.refuseFailedReads(batch.errors, batch.status);
+        return answers.accountForReads({ ...batch, ...correlation(answer) }, ids, idProperty);
+      });
     },
 
     search(object, request, callOptions) {
@@ -153,15 +152,16 @@ export function createHubSpot(options: HubSpotOptions): HubSpot {
       let inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
       while (inputs.length > 0) {
         const asked = { from, to, body: { inputs }, options: callOptions };
-        const page = await ask('readAssociations', asked, ({ body }) =>
-          answers.readAssociationRows(body),
-        );
+        const page = await ask('readAssociations', asked, (answer) => {
+          answers.refuseFailedReads(answers.readItemErrors(answer.body), answer.status);
+          return pairs.readAssociationRows(answer.body);
+        });
         rows.push(...page);
         inputs = page.flatMap(({ from: id, after }) =>
           after === undefined ? [] : [{ id, after }],
         );
       }
-      return answers.mergeAssociationRows(rows);
+      return pairs.mergeAssociationRows(rows);
     },
 
     createAssociations(from, to, inputs, callOptions) {
@@ -176,11 +176,11 @@ export function createHubSpot(options: HubSpotOptions): HubSpot {
           })),
         })),
       };
-      return ask(
-        'createAssociations',
-        { from, to, body, options: callOptions },
-        toAssociationAnswer,
-      );
+      const asked = { from, to, body, options: callOptions };
+      return ask('createAssociations', asked, ({ status, date, body: answered }) => ({
+        ...{ status, date },
+        errors: pairs.readRefusedPairs(answered, inputs),
+      }));
     },
 
     archiveAssociations(from, to, inputs, callOptions) {
@@ -191,21 +191,20 @@ export function createHubSpot(options: HubSpotOptions): HubSpot {
           to: input.to.map((id) => ({ id })),
         })),
       };
-      return ask(
-        'archiveAssociations',
-        { from, to, body, options: callOptions },
-        toAssociationAnswer,
-      );
+      const asked = { from, to, body, options: callOptions };
+      return ask('archiveAssociations', asked, ({ status, date, body: answered }) => ({
+        ...{ status, date },
+        // A pair that isn't there is what was asked for.
+        errors: answers
+          .readItemErrors(answered)
+          .filter((error) => error.code !== 'HUBSPOT_NOT_FOUND'),
+      }));
     },
 
     budget: () => limiter.budget(),
     close: () => limiter.close(),
   };
   return hubspot;
-}
-
-function toAssociationAnswer({ status, body, date }: Answer) {
-  return { status, errors: answers.readItemErrors(body), date };
 }
 
 function correlation({ correlationId }: Answer): { correlationId?: string } {

@@ -36,7 +36,11 @@ export function readErrors(body: unknown, reading: ErrorReading = {}): readonly 
     ...(subCategory === undefined ? {} : { subCategory }),
     ...(correlationId === undefined ? {} : { correlationId }),
     traceIds: contextTexts(contexts, ['objectWriteTraceId']),
-    ids: contextTexts(contexts, ['ids', 'id', 'objectId', 'objectIds']),
+    ids: unique([
+      ...contextTexts(contexts, ['ids', 'id', 'objectId', 'objectIds', 'fromObjectId']),
+      // Associations: `DEAL=123 is not valid`.
+      ...contextTexts(contexts, ['INVALID_OBJECT_IDS']).map((text) => /=(\d+)\b/.exec(text)?.[1]),
+    ]),
     existingIds: existingIdsOf(source, contexts, message),
   };
 

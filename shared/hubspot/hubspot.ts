@@ -206,6 +206,7 @@ export interface AssociationInput {
 
 export interface AssociationAnswer {
   readonly status: number;
+  /** Of a creation: one for each pair that was refused, whose `ids` is the pair's `from`. */
   readonly errors: readonly ItemError[];
   readonly date: DateBracket;
 }
@@ -306,7 +307,10 @@ export interface HubSpot {
     options?: CallOptions,
   ): Promise<{ readonly date: DateBracket }>;
 
-  /** Reads from the primary store: sees every write that was answered before. */
+  /**
+   * Reads from the primary store: sees every write that was answered before. Answers all that was
+   * asked for or fails: a record that couldn't be read doesn't pass for one that is missing.
+   */
   readBatch(object: string, request: ReadRequest, options?: CallOptions): Promise<ReadAnswer>;
 
   search(object: string, request: SearchRequest, options?: CallOptions): Promise<SearchAnswer>;
