@@ -78,6 +78,11 @@ const CRM_SWITCHES = {
     false,
     'Whether an upsert by one of the additional emails of a contact finds it. If not it is a conflict.',
   ),
+  uniqueValuesIgnoreCase: flag(
+    false,
+    'Whether values of custom unique properties are the same in whatever case.',
+  ),
+  associatedIdsAsText: flag(false, 'Whether v4 writes ids of associated records as text too.'),
   upsertRaceMs: amount(
     0,
     'An upsert that finds a record younger than this loses the race for its key instead of updating it.',

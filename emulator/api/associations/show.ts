@@ -4,8 +4,9 @@ import type { CrmContext } from '../../crm/context.ts';
 import type { Dialect } from '../versions.ts';
 
 /** An id of an associated record as this version writes it. */
-export function showId(dialect: Dialect, id: string): string | number {
-  return dialect.associatedIds === 'number' ? Number(id) : id;
+export function showId(crm: CrmContext, dialect: Dialect, id: string): string | number {
+  const asNumber = dialect.associatedIds === 'number' && !crm.behaviour.associatedIdsAsText;
+  return asNumber ? Number(id) : id;
 }
 
 /** Active records of a type that one is associated with, each with all kinds of its association. */
@@ -21,7 +22,7 @@ export function showPartners(
       const kind = crm.associations.kinds.find(from.typeId, toTypeId, typeId);
       return { category: kind?.category ?? 'USER_DEFINED', typeId, label: kind?.label ?? null };
     });
-    return [{ toObjectId: showId(dialect, id), associationTypes }];
+    return [{ toObjectId: showId(crm, dialect, id), associationTypes }];
   });
 }
 
@@ -33,9 +34,9 @@ export function showPair(crm: CrmContext, dialect: Dialect, from: RecordRef, to:
     .filter((label) => label !== null && label !== undefined);
   return {
     fromObjectTypeId: from.typeId,
-    fromObjectId: showId(dialect, from.id),
+    fromObjectId: showId(crm, dialect, from.id),
     toObjectTypeId: to.typeId,
-    toObjectId: showId(dialect, to.id),
+    toObjectId: showId(crm, dialect, to.id),
     labels,
   };
 }

@@ -139,6 +139,7 @@ function showSchema(crm: CrmContext, schema: CustomSchema) {
   return {
     ...rest,
     id: schema.objectTypeId.slice(2),
+    allowsSensitiveProperties: false,
     fullyQualifiedName: `p${crm.portalId}_${schema.name}`,
     properties: crm.properties.list(type.id).map((each) => showProperty(crm, type, each)),
     associations: associatedTypeIds.flatMap((typeId) =>

@@ -13,14 +13,14 @@ import {
 import { planWrite, type WritePlan } from '../../crm/records/plan.ts';
 import { savePlan } from '../../crm/records/save.ts';
 import type { StoredRecord } from '../../crm/records/store.ts';
-import { ConflictRefusal } from '../../crm/records/unique.ts';
+import { ConflictRefusal, foldIdValue } from '../../crm/records/unique.ts';
 import type { WriteResult } from '../../crm/records/write.ts';
 import { Refusal, refuseInvalid } from '../../crm/refusal.ts';
 import { type Answer, answerBatch, type BatchError } from '../answer.ts';
 import { readBody, readInputs, readType } from '../request.ts';
 import type { Dialect } from '../versions.ts';
 import { missingError } from './batch-read.ts';
-import { checkIdProperty, findBySecondaryEmail, findByUnique, foldIdValue } from './find.ts';
+import { checkIdProperty, findBySecondaryEmail, findByUnique } from './find.ts';
 import { showWritten } from './item.ts';
 
 /** The app whose token the request bears. */
@@ -47,7 +47,7 @@ export function batchUpdate(crm: CrmContext, dialect: Dialect, request: Request)
   const type = readType(crm, request);
   const inputs = readInputs(readBody(request));
   const idProperty = readIdProperty(crm, type, inputs);
-  const ids = readIds(inputs, idProperty);
+  const ids = readIds(crm, inputs, idProperty);
   const missing: string[] = [];
   const present: { input: Record<string, unknown>; record: StoredRecord }[] = [];
   for (const [at, input] of inputs.entries()) {
@@ -77,7 +77,7 @@ export function batchUpsert(crm: CrmContext, dialect: Dialect, request: Request)
   const [first] = inputs;
   const idProperty = readIdProperty(crm, type, inputs);
   if (idProperty === undefined) throw checkIdPropertyOf(crm, type, first?.idProperty);
-  const ids = readIds(inputs, idProperty);
+  const ids = readIds(crm, inputs, idProperty);
   const partial =
     hasTraceIds(inputs) &&
     crm.behaviour.traceIdsOnUpsert === 'partial' &&
@@ -148,13 +148,18 @@ function checkIdPropertyOf(crm: CrmContext, type: ObjectType, idProperty: unknow
 }
 
 /** The ids of the inputs; throws `Refusal` if one occurs twice, in whatever case for emails. */
-function readIds(inputs: Record<string, unknown>[], idProperty: string | undefined): string[] {
+function readIds(
+  crm: CrmContext,
+  inputs: Record<string, unknown>[],
+  idProperty: string | undefined,
+): string[] {
   const ids = inputs.map((input) => {
     const id = readId(input.id);
     if (id === undefined) throw refuseInvalid('Invalid input JSON: every input needs an id');
-    return idProperty === undefined ? id : foldIdValue(idProperty, id);
+    return id;
   });
-  const twice = [...new Set(ids.filter((id, at) => ids.indexOf(id) !== at))];
+  const folded = idProperty === undefined ? ids : ids.map((id) => foldIdValue(crm, idProperty, id));
+  const twice = [...new Set(folded.filter((id, at) => folded.indexOf(id) !== at))];
   if (twice.length > 0) {
     throw refuseInvalid(
       `Duplicate IDs found in batch input: [${twice.join(', ')}]. IDs must be unique`,

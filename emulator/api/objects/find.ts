@@ -2,7 +2,7 @@
 import type { CrmContext } from '../../crm/context.ts';
 import type { ObjectType } from '../../crm/object-types.ts';
 import type { StoredRecord } from '../../crm/records/store.ts';
-import { findByEmail, findExact } from '../../crm/records/unique.ts';
+import { findByEmail, findExact, foldIdValue } from '../../crm/records/unique.ts';
 import { refuseInvalid } from '../../crm/refusal.ts';
 
 /** Throws `Refusal` unless the property is unique. Answers its name in lower case. */
@@ -16,11 +16,6 @@ export function checkIdProperty(crm: CrmContext, type: ObjectType, idProperty: u
   return name;
 }
 
-/** A value as the unique property stores it. */
-export function foldIdValue(idProperty: string, value: string): string {
-  return idProperty === 'email' ? value.trim().toLowerCase() : value;
-}
-
 /** The active record that holds the value. A contact is found by its primary address alone. */
 export function findByUnique(
   crm: CrmContext,
@@ -28,7 +23,7 @@ export function findByUnique(
   idProperty: string,
   value: string,
 ): StoredRecord | undefined {
-  const folded = foldIdValue(idProperty, value);
+  const folded = foldIdValue(crm, idProperty, value);
   const [id] =
     idProperty === 'email'
       ? crm.records.findByValue(type.id, 'email', folded)
@@ -38,6 +33,6 @@ export function findByUnique(
 
 /** The contact that has the address as an additional one. */
 export function findBySecondaryEmail(crm: CrmContext, type: ObjectType, email: string) {
-  const [id] = findByEmail(crm, foldIdValue('email', email));
+  const [id] = findByEmail(crm, foldIdValue(crm, 'email', email));
   return id === undefined ? undefined : crm.records.getActive(type.id, id);
 }

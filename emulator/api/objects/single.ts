@@ -66,18 +66,17 @@ export function listPage(crm: CrmContext, request: Request): Answer {
   const limit = queryLimit(request, 10, history.length > 0 ? 50 : 100);
   const after = Number(queryText(request, 'after') ?? 0);
   if (Number.isNaN(after)) throw refuseInvalid('after must be a paging cursor');
-  const matching = crm.records
-    .list(type.id)
-    .filter(
-      (record) =>
-        record.mergedInto === undefined &&
-        (record.archivedAt !== undefined) === archived &&
-        Number(record.id) > after,
-    );
-  const page = matching.slice(0, limit);
+  const page: StoredRecord[] = [];
+  let hasMore = false;
+  for (const record of crm.records.walk(type.id, after)) {
+    if (record.mergedInto !== undefined || (record.archivedAt !== undefined) !== archived) continue;
+    hasMore = page.length === limit;
+    if (hasMore) break;
+    page.push(record);
+  }
   const last = page.at(-1);
   const next =
-    matching.length > page.length && last
+    hasMore && last
       ? { paging: { next: { after: last.id, link: nextLink(request, last.id) } } }
       : {};
   const results = page.map((record) => showWithAssociations(crm, type, record, request));

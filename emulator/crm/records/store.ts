@@ -40,6 +40,8 @@ export type RecordStore = {
   purge(typeId: string, id: string): void;
   /** Ordered by id. */
   list(typeId: string): StoredRecord[];
+  /** Ordered by id, from the first id above `after`. The records must not change meanwhile. */
+  walk(typeId: string, after: number): Generator<StoredRecord>;
   count(typeId: string): number;
   newId(typeId: string): string;
   /** Newest first, the present value included. */
@@ -105,6 +107,18 @@ export function openRecordStore(journal: Journal): RecordStore {
     }
   };
 
+  function* walk(typeId: string, after: number): Generator<StoredRecord> {
+    let ids = sorted.get(typeId);
+    if (ids === undefined) {
+      ids = [...records(typeId).keys()].sort((a, b) => Number(a) - Number(b));
+      sorted.set(typeId, ids);
+    }
+    for (let at = findPlace(ids, after + 1); at < ids.length; at += 1) {
+      const record = records(typeId).get(ids[at] as string);
+      if (record) yield record;
+    }
+  }
+
   return {
     get: (typeId, id) => records(typeId).get(id),
     getActive(typeId, id) {
@@ -126,14 +140,8 @@ export function openRecordStore(journal: Journal): RecordStore {
       records(typeId).delete(id);
       sorted.delete(typeId);
     },
-    list(typeId) {
-      let ids = sorted.get(typeId);
-      if (ids === undefined) {
-        ids = [...records(typeId).keys()].sort((a, b) => Number(a) - Number(b));
-        sorted.set(typeId, ids);
-      }
-      return ids.flatMap((id) => records(typeId).get(id) ?? []);
-    },
+    list: (typeId) => [...walk(typeId, 0)],
+    walk,
     count(typeId) {
       let count = 0;
       for (const record of records(typeId).values()) if (isActive(record)) count += 1;

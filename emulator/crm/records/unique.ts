@@ -27,7 +27,7 @@ export function checkUnique(
     const holder = isEmail
       ? findByEmail(crm, value).find((id) => id !== record?.id)
       : findExact(crm, type.id, property, value).find((id) => id !== record?.id);
-    const key = `${property}=${value}`;
+    const key = `${property}=${foldIdValue(crm, property, value)}`;
     if (holder !== undefined || reserved.has(key)) {
       throw isEmail
         ? refuseTakenEmail(crm, value, holder)
@@ -44,6 +44,12 @@ export function checkUnique(
   for (const key of wanted) reserved.add(key);
 }
 
+/** A value of a unique property in the form in which two are compared. */
+export function foldIdValue(crm: CrmContext, property: string, value: string): string {
+  if (property === 'email') return value.trim().toLowerCase();
+  return crm.behaviour.uniqueValuesIgnoreCase ? value.toLowerCase() : value;
+}
+
 /** Active contacts that have the address, as primary or additional one. */
 export function findByEmail(crm: CrmContext, email: string): string[] {
   return [
@@ -52,16 +58,16 @@ export function findByEmail(crm: CrmContext, email: string): string[] {
   ];
 }
 
-/** Active records whose value is the same to the letter; the index itself ignores case. */
+/** Active records that hold the value. The index ignores case; a unique property does so by a switch. */
 export function findExact(
   crm: CrmContext,
   typeId: string,
   property: string,
   value: string,
 ): string[] {
-  return crm.records
-    .findByValue(typeId, property, value)
-    .filter((id) => crm.records.get(typeId, id)?.values[property]?.value === value);
+  const ids = crm.records.findByValue(typeId, property, value);
+  if (crm.behaviour.uniqueValuesIgnoreCase) return ids;
+  return ids.filter((id) => crm.records.get(typeId, id)?.values[property]?.value === value);
 }
 
 function refuseTakenEmail(crm: CrmContext, email: string, holder: string | undefined): Refusal {

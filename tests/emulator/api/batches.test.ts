@@ -274,6 +274,21 @@ test('a taken value of a custom unique property is a validation error that names
   expect(body.message).toContain(`${id} already has that value`);
 });
 
+test('custom keys tell capitals apart unless switched', async () => {
+  await using hubspot = await runCrm();
+  await addKey(hubspot);
+  const upsert = (ids: string[]) =>
+    hubspot.call('POST', `${deals}/upsert`, {
+      inputs: ids.map((id) => ({ id, idProperty: 'row_id', properties: {} })),
+    });
+  expect((await upsert(['A', 'a'])).body.results).toHaveLength(2);
+  hubspot.behaviour.uniqueValuesIgnoreCase = true;
+  expect((await upsert(['B', 'b'])).status).toBe(400);
+  const made = await upsert(['B']);
+  const found = await upsert(['b']);
+  expect(found.body.results).toMatchObject([{ id: made.body.results[0].id, new: false }]);
+});
+
 test('the loser of a race for a key can be made to fail', async () => {
   await using hubspot = await runCrm({ behaviour: { upsertRaceMs: 100 } });
   const upsert = async () =>

@@ -1,4 +1,7 @@
 /** What HubSpot changes by itself in the course of a write. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { eventually } from '../../support/eventually.ts';
 import { APP, runCrm, USER } from '../running-crm.ts';
 
@@ -128,13 +131,18 @@ test('a contact gets the company of its email domain, which is made once', async
   expect(hubspot.changes.filter(({ kind }) => kind === 'associationChange')).toHaveLength(8);
 });
 
-test('the company of the domain can come later, also after a restart', async () => {
-  await using hubspot = await runCrm({
-    behaviour: { companyFromEmailDomain: true, companyFromEmailDomainDelayMs: 50 },
-  });
-  await hubspot.create('contacts', { email: 'ann@acme.example' });
-  expect(hubspot.crm.countObjects().companies).toBe(0);
-  hubspot.clock.now += 50;
+test('the company of the domain can come later, also after the process was gone', async () => {
+  const behaviour = { companyFromEmailDomain: true, companyFromEmailDomainDelayMs: 1000 };
+  const dataDir = mkdtempSync(join(tmpdir(), 'emulator-'));
+  let now: number;
+  {
+    await using hubspot = await runCrm({ behaviour, dataDir });
+    await hubspot.create('contacts', { email: 'ann@acme.example' });
+    expect(hubspot.crm.countObjects().companies).toBe(0);
+    now = hubspot.clock.now;
+  }
+  await using hubspot = await runCrm({ behaviour, dataDir, now: now + 1000 });
+  rmSync(dataDir, { recursive: true });
   await eventually(() => hubspot.crm.countObjects().companies === 1, { what: 'the company' });
 });
 
