@@ -53,12 +53,47 @@ export function buildExistence(options: Options): ExistenceModel {
   };
 }
 
+const postgres = { born: 'postgres' } as const;
+
 export const existence: Part = {
   name: 'existence',
   rules: EXISTENCE_RULES,
   build: buildExistence,
-  configurations: [],
-  bites: [],
+  configurations: [
+    { ...postgres, local: 3, hub: 0, timeout: 1 },
+    { ...postgres, local: 2, hub: 2 },
+    { ...postgres, local: 2, hub: 2, skew: 'none' },
+    { ...postgres, local: 2, hub: 2, skew: 'four' },
+    { ...postgres, local: 3, hub: 2 },
+    { ...postgres, local: 3, hub: 2, open: true },
+    { local: 2, hub: 2 },
+    { local: 1, hub: 3 },
+    { ...postgres, local: 2, hub: 2, drop: 1 },
+    { ...postgres, local: 2, hub: 1, drop: 2 },
+    { ...postgres, local: 2, hub: 2, timeout: 1 },
+    { ...postgres, local: 2, hub: 2, timeout: 1, skew: 'none' },
+    { ...postgres, local: 1, hub: 1, timeout: 2 },
+    { ...postgres, local: 2, hub: 1, drop: 1, timeout: 1 },
+    { local: 1, hub: 2, timeout: 1 },
+    { ...postgres, local: 2, hub: 2, lose: 1 },
+    { ...postgres, local: 2, hub: 1, timeout: 1, lose: 1 },
+    { ...postgres, local: 2, hub: 2, dup: 1 },
+    { local: 2, hub: 2, deletes: 'keep' },
+    { local: 2, hub: 2, deletes: 'mark' },
+    { local: 2, hub: 2, deletes: 'ignore' },
+    { ...postgres, local: 2, hub: 1, timeout: 1, deletes: 'keep' },
+    { ...postgres, local: 2, hub: 1, timeout: 1, deletes: 'ignore' },
+  ],
+  bites: [
+    { ...postgres, local: 1, hub: 0, timeout: 1, without: ['key'] },
+    { ...postgres, local: 2, hub: 1, without: ['byid'] },
+    { ...postgres, local: 1, hub: 1, without: ['tomb'] },
+    { ...postgres, local: 2, hub: 0, drop: 1, without: ['readretry'] },
+    { ...postgres, local: 2, hub: 0, timeout: 1, without: ['echo'] },
+    { ...postgres, local: 2, hub: 1, without: ['ledger'] },
+    { ...postgres, local: 3, hub: 1, open: true, without: ['defer'] },
+    { local: 0, hub: 2, without: ['hold'] },
+  ],
 };
 
 const OPERATIONS: Readonly<Record<CallOperation, number>> = {
