@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { type CallFacts, errorOfAnswer, errorOfFailure } from '../../shared/hubspot/classify.ts';
 import { readErrors } from '../../shared/hubspot/error-bodies.ts';
 import { hubspotErrorKinds } from '../../shared/hubspot/errors.ts';
@@ -414,4 +415,30 @@ test('every kind of error says what to do', () => {
     expect(kind.advice).toMatch(/^[A-Z].*\.$/);
     if (kind.outcome === 'unknown') expect(kind.disposition).toBe('doubt');
   }
+});
+
+test('any answer whatever is judged without throwing', () => {
+  const body = fc.oneof(
+    fc.anything(),
+    fc.record(
+      {
+        message: fc.oneof(fc.string(), fc.constant('x: [{"error":"A","name":"b"'), fc.anything()),
+        category: fc.oneof(fc.constantFrom('VALIDATION_ERROR', 'CONFLICT'), fc.anything()),
+        context: fc.oneof(fc.dictionary(fc.string(), fc.array(fc.string())), fc.anything()),
+        errors: fc.oneof(
+          fc.array(fc.record({ message: fc.string(), code: fc.string() })),
+          fc.anything(),
+        ),
+      },
+      { requiredKeys: [] },
+    ),
+  );
+  fc.assert(
+    fc.property(fc.integer({ min: 200, max: 599 }), body, (status, each) => {
+      const error = answered(status, each);
+      expect(Object.keys(hubspotErrorKinds)).toContain(error.code);
+      if (status >= 500) expect(['retry', 'doubt']).toContain(error.disposition);
+      if (error.disposition === 'property') expect(error.properties.length).toBeGreaterThan(0);
+    }),
+  );
 });
