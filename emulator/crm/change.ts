@@ -5,7 +5,10 @@
 export type Actor = {
   source: 'INTEGRATION' | 'CRM_UI' | 'CALCULATED' | (string & {});
   sourceId: string;
-  /** Epoch milliseconds that the property history is to bear. Default: now. */
+  /**
+   * Epoch milliseconds that the property history is to bear. Default: now. A value that is not later than
+   * the present one's is moved one millisecond behind it, since history times only rise.
+   */
   occurredAt?: number;
 };
 

@@ -36,8 +36,11 @@ export function createCrm(options: CrmOptions): Crm {
     user: actAsUser(context),
     context,
     nameType: (segment) => context.types.find(segment)?.name ?? segment,
-    // The emulator's portal has no sensitive properties yet.
-    isSensitive: () => false,
+    isSensitive(segment, property) {
+      const type = context.types.find(segment);
+      const definition = type && context.properties.find(type.id, property);
+      return definition?.dataSensitivity !== undefined;
+    },
     countObjects() {
       const counts: Record<string, number> = {};
       for (const { id, name } of context.types.all()) counts[name] = context.records.count(id);

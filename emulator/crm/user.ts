@@ -8,6 +8,7 @@ import { archiveRecord, restoreRecord } from './records/archive.ts';
 import { followMerges, mergeRecords } from './records/merge.ts';
 import { planWrite } from './records/plan.ts';
 import { savePlan } from './records/save.ts';
+import { nameStageProperties } from './records/stages.ts';
 import type { StoredRecord } from './records/store.ts';
 import { readAllProperties, readHistory, readModifiedAt } from './records/visible.ts';
 import { Refusal, refuseInvalid, refuseMissing } from './refusal.ts';
@@ -40,7 +41,8 @@ export function actAsUser(crm: CrmContext): CrmUser {
         if (id !== undefined && (!/^\d+$/.test(id) || crm.records.get(type.id, id))) {
           throw refuseInvalid(`${type.label} id ${id} is not a free number`);
         }
-        const plan = planWrite(crm, type, undefined, properties, actor, new Set());
+        const written = { ...presetPipeline(crm, type, properties), ...properties };
+        const plan = planWrite(crm, type, undefined, written, actor, new Set());
         const { record } = savePlan(crm, plan, actor, id === undefined ? {} : { id });
         return showRecord(crm, type, record);
       }),
@@ -78,6 +80,18 @@ export function actAsUser(crm: CrmContext): CrmUser {
       });
     },
   };
+}
+
+/** The page for a new deal stands on a pipeline already; only the API can name a stage without one. */
+function presetPipeline(
+  crm: CrmContext,
+  type: ObjectType,
+  properties: Record<string, unknown>,
+): Record<string, string> {
+  const names = nameStageProperties(type);
+  const [first] = crm.pipelines.list(type.id);
+  if (names === undefined || first === undefined || !properties[names.stage]) return {};
+  return { [names.pipeline]: first.id };
 }
 
 /** 400, as HubSpot answers a path with a type that it doesn't know. */

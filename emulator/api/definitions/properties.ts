@@ -6,7 +6,7 @@ import type { PropertyDefinition } from '../../crm/properties/definition.ts';
 import { listExternalOptions } from '../../crm/records/plan.ts';
 import { Refusal, refuseInvalid } from '../../crm/refusal.ts';
 import { type Answer, answerBatch, type BatchError, route } from '../answer.ts';
-import { pathPart, queryFlag, readBody, readInputs, readType } from '../request.ts';
+import { pathPart, queryFlag, queryText, readBody, readInputs, readType } from '../request.ts';
 import { type Dialect, listRoots } from '../versions.ts';
 import { addGroupRoutes } from './groups.ts';
 import { changeProperty, readNewProperty } from './property-input.ts';
@@ -50,14 +50,20 @@ export function addPropertyRoutes(router: Router, crm: CrmContext): void {
   }
 }
 
+/** Sensitive properties are listed only when asked for. */
 function listProperties(crm: CrmContext, request: Request): Answer {
   const type = readType(crm, request);
+  const wanted = queryText(request, 'dataSensitivity') ?? 'non_sensitive';
   const definitions = queryFlag(request, 'archived')
     ? crm.properties.listArchived(type.id)
     : crm.properties.list(type.id);
   return {
     status: 200,
-    body: { results: definitions.map((each) => showProperty(crm, type, each)) },
+    body: {
+      results: definitions
+        .filter(({ dataSensitivity = 'non_sensitive' }) => dataSensitivity === wanted)
+        .map((each) => showProperty(crm, type, each)),
+    },
   };
 }
 
@@ -191,7 +197,7 @@ export function showProperty(crm: CrmContext, type: ObjectType, definition: Prop
     ...(archivedAt === undefined ? {} : { archivedAt: time(archivedAt) }),
     createdAt: time(createdAt),
     updatedAt: time(updatedAt),
-    dataSensitivity: 'non_sensitive',
+    dataSensitivity: definition.dataSensitivity ?? 'non_sensitive',
     modificationMetadata: {
       archivable: !definition.hubspotDefined,
       readOnlyDefinition,

@@ -63,10 +63,17 @@ export function readNewProperty(
     formField: false,
     readOnlyValue: false,
     readOnlyDefinition: false,
+    ...readSensitivity(input.dataSensitivity),
     createdAt: now,
     updatedAt: now,
   };
   return changeProperty(crm, type, definition, input);
+}
+
+function readSensitivity(given: unknown): Pick<PropertyDefinition, 'dataSensitivity'> {
+  if (given === undefined || given === null || given === 'non_sensitive') return {};
+  if (given === 'sensitive' || given === 'highly_sensitive') return { dataSensitivity: given };
+  throw refuseInvalid(`${String(given)} is not a data sensitivity`);
 }
 
 /** The definition with what `input` changes; a list of options replaces the former one. */

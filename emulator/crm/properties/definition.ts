@@ -29,6 +29,8 @@ export type PropertyDefinition = {
   readOnlyValue: boolean;
   readOnlyDefinition: boolean;
   referencedObjectType?: string;
+  /** Absent: not sensitive. */
+  dataSensitivity?: 'sensitive' | 'highly_sensitive';
   /** Epoch milliseconds; of HubSpot's own properties undefined. */
   createdAt?: number;
   updatedAt?: number;

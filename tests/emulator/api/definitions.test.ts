@@ -131,6 +131,19 @@ test('batches of properties answer what failed beside what did not', async () =>
   expect(read).toMatchObject({ status: 207, body: { numErrors: 1, results: [{ name: 'color' }] } });
 });
 
+test('a sensitive property is listed only when asked for', async () => {
+  await using hubspot = await runCrm();
+  await hubspot.call('POST', properties, { ...color, dataSensitivity: 'sensitive' });
+  const list = async (query: string) =>
+    (await hubspot.call('GET', `${properties}${query}`)).body.results.map(
+      ({ name }: { name: string }) => name,
+    );
+  expect(await list('')).not.toContain('color');
+  expect(await list('?dataSensitivity=sensitive')).toEqual(['color']);
+  expect(hubspot.crm.isSensitive('deals', 'color')).toBe(true);
+  expect(hubspot.crm.isSensitive('deals', 'dealname')).toBe(false);
+});
+
 test('groups are listed, created, and deleted when empty', async () => {
   await using hubspot = await runCrm();
   const groups = `${properties}/groups`;

@@ -69,3 +69,9 @@ test('a stage of another pipeline is refused aloud', async () => {
   expect((await move({ pipeline: 'renewals' })).status).toBe(400);
   expect((await move({ pipeline: 'renewals', dealstage: '66894120' })).status).toBe(200);
 });
+
+test('a person who makes a deal in the pages always has a pipeline', async () => {
+  await using hubspot = await runCrm();
+  const { properties } = hubspot.crm.user.create('deals', { dealstage: 'closedwon' }, USER);
+  expect(properties).toMatchObject({ pipeline: 'default', dealstage: 'closedwon' });
+});
