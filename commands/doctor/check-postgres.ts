@@ -15,14 +15,17 @@ export async function checkPostgres(
   mapping: Mapping,
   config: Pick<Config, 'cdc' | 'schema'>,
 ): Promise<Finding[]> {
-  const tables = await Promise.all(mapping.tables.map((table) => checkTable(pool, table)));
   return [
-    ...(await checkServer(pool)),
-    await checkRole(pool),
-    ...tables.flat(),
+    ...(await checkServerAndTables(pool, mapping)),
     await checkPublication(pool, mapping, config.cdc.publication),
     await checkSlot(pool, config.cdc),
   ];
+}
+
+/** What must hold before anything is made: `init` refuses to begin otherwise. */
+export async function checkServerAndTables(pool: Pool, mapping: Mapping): Promise<Finding[]> {
+  const tables = await Promise.all(mapping.tables.map((table) => checkTable(pool, table)));
+  return [...(await checkServer(pool)), await checkRole(pool), ...tables.flat()];
 }
 
 async function checkServer(pool: Pool): Promise<Finding[]> {
@@ -97,6 +100,9 @@ async function checkTable(pool: Pool, table: TableMapping): Promise<Finding[]> {
          and has_table_privilege(c.oid, 'insert') as may_write,
        array(select attname::text from pg_attribute
          where attrelid = c.oid and attnum > 0 and not attisdropped) as columns,
+       array(select attname::text from pg_attribute
+         where attrelid = c.oid and attnum > 0 and not attisdropped and attnotnull
+           and not atthasdef and attidentity = '') as required,
        (select array_agg(a.attname::text) from pg_index i
           join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
           where i.indrelid = c.oid
@@ -119,6 +125,7 @@ async function checkTable(pool: Pool, table: TableMapping): Promise<Finding[]> {
   return [
     checkColumns(id, name, table, found.columns),
     checkIdentity(id, name, table, found),
+    checkRequired(id, name, table, found.required),
     ...(found.persistence === 'u'
       ? [
           error(
@@ -157,6 +164,29 @@ function checkColumns(
     `${id}.columns`,
     `${name} has no column ${missing.join(', ')}.`,
     'Correct the column’s name in sync.yaml, or add the column.',
+  );
+}
+
+/** A record that is made in HubSpot becomes a row only if every required column gets a value. */
+function checkRequired(
+  id: string,
+  name: string,
+  table: TableMapping,
+  required: readonly string[],
+): Finding {
+  const filled = new Set([
+    ...table.key,
+    ...table.properties.filter((p) => p.direction !== 'outbound').map(({ column }) => column),
+    ...table.associations.map(({ column }) => column),
+    ...(table.hubspotIdColumn ? [table.hubspotIdColumn] : []),
+    ...Object.keys(table.defaults),
+  ]);
+  const empty = required.filter((column) => !filled.has(column));
+  if (empty.length === 0) return ok(`${id}.required`, `every required column of ${name} is filled`);
+  return warning(
+    `${id}.required`,
+    `Records made in HubSpot can’t become rows of ${name}: ${empty.join(', ')} would be empty.`,
+    `Give a value under \`defaults\` of the table in sync.yaml, or a DEFAULT in the database.`,
   );
 }
 

@@ -12,6 +12,7 @@ function mappingOf(...tables: Partial<TableMapping>[]): Mapping {
     properties: [],
     associations: [],
     deletes: { outbound: 'archive', inbound: 'keep' },
+    defaults: {},
     ...table,
   }));
   return { tables: whole } as unknown as Mapping;

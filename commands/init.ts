@@ -1,0 +1,128 @@
+/** `init`: the sync's tables, the signing key, the publication, the slot; links rows by their ids. */
+import { createHubSpot } from '../shared/hubspot/client.ts';
+import type { Mapping } from '../shared/mapping/mapping.ts';
+import { ensureMarkSecret } from '../shared/postgres/mark.ts';
+import { migrate } from '../shared/postgres/migrate.ts';
+import { createPool, type Pool } from '../shared/postgres/pool.ts';
+import { tablesOf } from '../shared/postgres/schema.ts';
+import type { Config } from '../shared/service/config.ts';
+import { SyncError } from '../shared/service/errors.ts';
+import { createEvents } from '../shared/service/events.ts';
+import type { Logger } from '../shared/service/logger.ts';
+import { checkServerAndTables } from './doctor/check-postgres.ts';
+import { type Linked, linkByTemplate } from './init/link.ts';
+import { ensurePublication, ensureSlot, type Made } from './init/publication.ts';
+import { chooseMapping } from './mapping.ts';
+import { reachDatabase, reachHubSpot } from './reach.ts';
+import type { CommandBody } from './run.ts';
+
+const runInit: CommandBody = async ({ config, log }) => {
+  const { mapping } = await chooseMapping(config);
+  await reachDatabase(config.databaseUrl);
+  const result = await initialise({ config, mapping, log });
+  return { result, text: describe(config, result) };
+};
+
+export interface Initialised {
+  readonly migrations: readonly string[];
+  readonly publication: Made;
+  readonly slot: Made;
+  /** Null when HubSpot can't be asked now: nothing was linked. */
+  readonly linked: Linked | null;
+}
+
+/** Safe to repeat: what is there is kept, and what is missing is made. */
+export async function initialise(options: {
+  readonly config: Config;
+  readonly mapping: Mapping;
+  readonly log: Logger;
+}): Promise<Initialised> {
+  const { config, mapping, log } = options;
+  const { databaseUrl, schema, cdc } = config;
+  const pool = createPool({ databaseUrl, applicationName: 'pg-hubspot-sync init', max: 3, log });
+  try {
+    await refuseWrongTables(pool, mapping);
+    const migrations = await migrate({
+      databaseUrl,
+      schema,
+      onLine: (line) => log.debug({ line }, 'migration'),
+    });
+    const tables = tablesOf(schema);
+    const secret = await ensureMarkSecret(pool, tables);
+    const publication = await ensurePublication(pool, mapping, cdc.publication);
+    const slot = await ensureSlot({ databaseUrl, slot: cdc.slot, plugin: cdc.plugin });
+    const linked = await link({ config, mapping, log, pool, secret });
+    log.info({ migrations, publication, slot, linked }, 'initialised');
+    return { migrations, publication, slot, linked };
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Before anything is published: without identity the application's own updates would fail. */
+async function refuseWrongTables(pool: Pool, mapping: Mapping): Promise<void> {
+  const wrong = (await checkServerAndTables(pool, mapping)).filter(
+    ({ level }) => level === 'error',
+  );
+  if (wrong.length === 0) return;
+  throw new SyncError('PRECONDITIONS', wrong.map(({ message }) => message).join('\n'), {
+    disposition: 'stop',
+    advice: [...new Set(wrong.map(({ advice }) => advice))].join(' '),
+    facts: { checks: wrong.map(({ id }) => id).join(', ') },
+  });
+}
+
+async function link(options: {
+  readonly config: Config;
+  readonly mapping: Mapping;
+  readonly log: Logger;
+  readonly pool: Pool;
+  readonly secret: Buffer;
+}): Promise<Linked | null> {
+  const { config, mapping, log, pool, secret } = options;
+  try {
+    await reachHubSpot(config.hubspot);
+  } catch (error) {
+    // The database's part is done; HubSpot may not be set up yet.
+    log.warn({ err: error }, 'HubSpot can’t be asked, so no rows are linked; run init again');
+    return null;
+  }
+  const hubspot = createHubSpot({ settings: config.hubspot, events: createEvents() });
+  try {
+    return await linkByTemplate({
+      pool,
+      tables: tablesOf(config.schema),
+      mapping,
+      hubspot,
+      secret,
+    });
+  } finally {
+    hubspot.close();
+  }
+}
+
+function describe({ schema, cdc }: Config, result: Initialised): string {
+  const { migrations, publication, slot, linked } = result;
+  const count = (by: Record<string, number>) => Object.values(by).reduce((a, b) => a + b, 0);
+  const lines = [
+    migrations.length > 0
+      ? `schema ${schema}: ${migrations.length} migration${migrations.length > 1 ? 's' : ''} applied`
+      : `schema ${schema}: up to date`,
+    `publication ${cdc.publication}: ${publication}`,
+    `slot ${cdc.slot}: ${slot}`,
+  ];
+  if (linked === null) lines.push('links: HubSpot could not be asked; run init again when it can');
+  else {
+    lines.push(`links: ${count(linked.found)} rows by the HubSpot id in their key`);
+    const unknown = count(linked.unknown);
+    if (unknown > 0) {
+      lines.push(
+        `       ${unknown} rows name an id that HubSpot doesn’t know; they are left alone`,
+      );
+    }
+  }
+  lines.push('Other rows are not copied: each is linked or created in HubSpot when it changes.');
+  return lines.join('\n');
+}
+
+export default runInit;
