@@ -35,25 +35,37 @@ export function canonicalBoolean(value: string | null | undefined): string | und
   return undefined;
 }
 
-/** Milliseconds since the epoch of an ISO text or an epoch-milliseconds text. */
+/** The years that have four digits: an ISO text can't say others without a sign. */
+const EARLIEST = Date.parse('0000-01-01T00:00:00.000Z');
+const LATEST = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** Milliseconds since the epoch of an ISO text, of Postgres' own form, or of an epoch-milliseconds text. */
 export function instantOf(text: string): number | undefined {
-  if (/^-?\d{9,16}$/.test(text) || text === '0') return Number(text);
-  const iso =
-    /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d+))?\s*(Z|[+-]\d{2}(?::?\d{2})?)?)?$/i.exec(
-      text,
-    );
-  if (!iso) return undefined;
-  const [, day, time = '00:00:00', fraction = '0', zone = 'Z'] = iso;
+  const instant = /^-?\d{1,16}$/.test(text) ? Number(text) : instantOfIso(text);
+  if (instant === undefined || !(instant >= EARLIEST && instant <= LATEST)) return undefined;
+  return instant;
+}
+
+const ISO =
+  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d+))?\s*(Z|[+-]\d{2}(?::?\d{2})?)?)?$/i;
+
+function instantOfIso(text: string): number | undefined {
+  const [, day, time = '00:00', fraction = '', zone = 'Z'] = ISO.exec(text) ?? [];
+  if (day === undefined) return undefined;
+  const midnight = Date.parse(`${day}T00:00:00.000Z`);
+  // The 30th of February would roll over into March.
+  if (Number.isNaN(midnight) || isoOf(midnight).slice(0, 10) !== day) return undefined;
   const clock = time.length === 5 ? `${time}:00` : time;
   // Cut, not rounded: HubSpot keeps milliseconds, and a rounded one could name the next second.
   const millis = fraction.padEnd(3, '0').slice(0, 3);
-  const offset = /^z$/i.test(zone)
-    ? 'Z'
-    : zone.length === 3
-      ? `${zone}:00`
-      : zone.replace(/^([+-]\d{2})(\d{2})$/, '$1:$2');
+  const [, sign, hours = '00', minutes = '00'] = /^([+-])(\d{2}):?(\d{2})?$/.exec(zone) ?? [];
+  const offset = sign === undefined ? 'Z' : `${sign}${hours}:${minutes}`;
   const instant = Date.parse(`${day}T${clock}.${millis}${offset}`);
   return Number.isNaN(instant) ? undefined : instant;
+}
+
+function isoOf(instant: number): string {
+  return new Date(instant).toISOString();
 }
 
 /** ISO with milliseconds in UTC. */
@@ -61,7 +73,7 @@ export function canonicalDatetime(value: string | null | undefined): string | un
   const text = (value ?? '').trim();
   if (text === '') return '';
   const instant = instantOf(text);
-  return instant === undefined ? undefined : new Date(instant).toISOString();
+  return instant === undefined ? undefined : isoOf(instant);
 }
 
 /** A calendar day `YYYY-MM-DD`: of a date as it is, of an instant in the zone. */
@@ -103,24 +115,33 @@ function partsIn(instant: number, zone: string): Record<string, string> {
   );
 }
 
+/** Local wall clock minus UTC, in milliseconds. */
+function offsetAt(instant: number, zone: string): number {
+  const { year = '', month, day, hour, minute, second } = partsIn(instant, zone);
+  const date = `${year.padStart(4, '0')}-${month}-${day}`;
+  const whole = Math.floor(instant / 1000) * 1000;
+  return Date.parse(`${date}T${hour}:${minute}:${second}.000Z`) - whole;
+}
+
+/** The calendar day `YYYY-MM-DD` of an instant in a zone. */
 export function dayIn(instant: number, zone: string): string {
+  if (zone === 'UTC') return isoOf(instant).slice(0, 10);
   const { year = '', month, day } = partsIn(instant, zone);
   return `${year.padStart(4, '0')}-${month}-${day}`;
 }
 
-/** The first instant of a calendar day in a zone, milliseconds since the epoch. */
+/**
+ * The first instant of a calendar day in a zone, milliseconds since the epoch. That isn't always
+ * midnight: where clocks go forward at midnight the day begins at one.
+ */
 export function startOfDay(day: string, zone: string): number {
   const utc = Date.parse(`${day}T00:00:00.000Z`);
-  let instant = utc;
-  // The zone's offset depends on the instant that is looked for: two rounds settle it.
-  for (let round = 0; round < 2; round += 1) {
-    const p = partsIn(instant, zone);
-    const local = Date.parse(
-      `${(p.year ?? '').padStart(4, '0')}-${p.month}-${p.day}T${p.hour}:${p.minute}:${p.second}.000Z`,
-    );
-    instant += utc - local;
-  }
-  return instant;
+  if (zone === 'UTC') return utc;
+  // Whatever the clocks do that night, the offset is the one before it or the one after it.
+  const [first, second] = [utc - 86_400_000, utc + 86_400_000]
+    .map((around) => utc - offsetAt(around, zone))
+    .sort((a, b) => a - b) as [number, number];
+  return dayIn(first, zone) === day ? first : second;
 }
 
 /** A set: order and repetition don't count. */
