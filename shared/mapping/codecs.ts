@@ -70,14 +70,35 @@ export function createCodec(spec: CodecSpec): Codec {
   }
 }
 
+/** The longest text a property holds. A longer one would be refused, and its whole batch with it. */
+const LONGEST_TEXT = 65_536;
+
 function textCodec(kind: string, canonical: (value: string | null | undefined) => string): Codec {
   return {
     kind,
-    toHubspot: canonical,
-    toPostgres: (value) => (value === '' ? null : value),
+    toHubspot(text) {
+      const value = canonical(text);
+      if (value.length > LONGEST_TEXT) {
+        throw new CodecError(
+          `the column holds a text of ${value.length} characters`,
+          `HubSpot takes ${LONGEST_TEXT} at most: shorten it, or map another column.`,
+        );
+      }
+      return value;
+    },
+    toPostgres: (value) => (value === '' ? null : storable(value)),
     canonical,
     toWire: (value) => value,
   };
+}
+
+/** Postgres has no place for NUL, and half a surrogate pair would be stored as another character. */
+function storable(text: string): string {
+  if (!text.includes('\0') && !/\p{Surrogate}/u.test(text)) return text;
+  throw new CodecError(
+    'HubSpot holds a text with characters that Postgres can’t store (NUL or half a surrogate pair)',
+    'Correct the text in HubSpot.',
+  );
 }
 
 /** `NaN`, `Infinity`, `infinity` and `$1,234.50` are such texts: HubSpot has nothing like them. */
@@ -108,7 +129,8 @@ function checkedCodec(
 function dateCodec({ as, zone }: Extract<CodecSpec, { type: 'date' }>): Codec {
   // A `date` of HubSpot's is midnight UTC wherever it appears as an instant.
   const hubspotZone = as === 'date' ? 'UTC' : zone;
-  const checked = checkedCodec('date', (text) => canonicalDay(text, hubspotZone), 'a calendar day');
+  const kind = as === 'date' ? 'date' : 'day';
+  const checked = checkedCodec(kind, (text) => canonicalDay(text, hubspotZone), 'a calendar day');
   return {
     ...checked,
     toWire(day, stored) {
@@ -162,6 +184,7 @@ function enumerationCodec(values: Readonly<Record<string, string>> | undefined):
   const names = namesOf(values);
   return {
     kind: 'enumeration',
+    ...(values ? { values } : {}),
     toHubspot: (text) => (text === null || text === '' ? '' : names.toOption(text)),
     toPostgres: (value) => (value === '' ? null : names.toLabel(value)),
     canonical: (value) => (value ?? '').trim(),
@@ -179,6 +202,8 @@ function multiCodec(spec: Extract<CodecSpec, { type: 'multi-enumeration' }>): Co
       : members.join(spec.separator);
   return {
     kind: 'multi-enumeration',
+    ...(spec.values ? { values: spec.values } : {}),
+    array: spec.column === 'array',
     toHubspot(text) {
       const members = text === null ? [] : read(text).map((member) => member.trim());
       return canonicalSet(
@@ -197,12 +222,17 @@ function multiCodec(spec: Extract<CodecSpec, { type: 'multi-enumeration' }>): Co
 /** A one-dimensional array as Postgres prints it; NULL members are left out. */
 function readArray(text: string): string[] {
   const body = /^\{([\s\S]*)\}$/.exec(text)?.[1];
-  if (body === undefined) {
-    throw new CodecError('the column holds no array', 'Map the column with `as: text`.');
+  const member = /"((?:[^"\\]|\\.)*)"|([^,{}"]+)/gs;
+  const whole = /^(?:(?:"(?:[^"\\]|\\.)*"|[^,{}"]+)(?:,(?!$)|$))*$/s;
+  if (body === undefined || !whole.test(body)) {
+    throw new CodecError(
+      'the column holds no array of one dimension',
+      'Map an array column (text[]), or a text column with `as: text`.',
+    );
   }
   const members: string[] = [];
-  for (const [, quoted, plain] of body.matchAll(/"((?:[^"\\]|\\.)*)"|([^,"]+)/g)) {
-    if (quoted !== undefined) members.push(quoted.replace(/\\(.)/g, '$1'));
+  for (const [, quoted, plain] of body.matchAll(member)) {
+    if (quoted !== undefined) members.push(quoted.replace(/\\(.)/gs, '$1'));
     else if (plain !== undefined && plain !== 'NULL') members.push(plain);
   }
   return members;

@@ -83,7 +83,12 @@ export interface PropertyMapping {
 }
 
 export interface Codec {
+  /** The mapping's type: `number`; `day` for a calendar day that HubSpot keeps as a datetime. */
   readonly kind: string;
+  /** The value map, the column's texts to HubSpot's option ids; without one the ids pass as they are. */
+  readonly values?: Readonly<Record<string, string>>;
+  /** Of `multi-enumeration`: the column is an array. */
+  readonly array?: boolean;
   /** A column's text to the canonical value; '' is empty. @throws CodecError */
   toHubspot(text: string | null): string;
   /** The canonical value to text to be cast to the column's type; null is empty. @throws CodecError */
