@@ -46,7 +46,7 @@ export async function readOverview({ pool, schema, slot }: OverviewOptions): Pro
       schema,
     });
   }
-  const [slots, leases, objects, inbox, log] = await Promise.all([
+  const [slots, leases, objects, inbox, sums] = await Promise.all([
     pool.query(
       `select active, confirmed_flush_lsn::text as confirmed, wal_status,
          pg_wal_lsn_diff(pg_current_wal_insert_lsn(), confirmed_flush_lsn)::bigint as lag,
@@ -55,32 +55,16 @@ export async function readOverview({ pool, schema, slot }: OverviewOptions): Pro
       [slot],
     ),
     pool.query(`select holder, term from ${table('lease')} where expires_at > now() limit 1`),
-    pool.query(
-      `select object_type as id,
-         (sum(linked))::int as linked, (sum(outbound))::int as outbound,
-         (sum(doubts))::int as doubts, (sum(dead))::int as dead
-       from (
-         select object_type, count(hubspot_id) as linked, 0 as outbound,
-           count(doubt_since) as doubts, 0 as dead
-         from ${table('record')} group by 1
-         union all select object_type, 0, count(*), 0, 0 from ${table('outbox')} group by 1
-         union all select object_type, 0, 0, 0, count(*) from ${table('dead_letter')}
-         where state = 'open' group by 1
-       ) counts group by 1 order by 1`,
-    ),
+    pool.query(`select * from ${table('get_object_stats()')}`),
     pool.query(
       `select count(*) filter (where state = 'new')::int as waiting,
          count(*) filter (where state = 'dead')::int as dead from ${table('inbox')}`,
     ),
-    pool.query(
-      `select count(*) filter (where status = 'error' and completed_at > now() - interval '24 hours')::int
-           as errors,
-         max(completed_at) filter (where status = 'success') as last from ${table('sync_log')}`,
-    ),
+    pool.query(`select sync_errors_24h, last_successful_sync from ${table('get_sync_stats()')}`),
   ]);
   const state = slots.rows[0];
   const lease = leases.rows[0];
-  const last = log.rows[0]?.last as Date | null | undefined;
+  const last = sums.rows[0]?.last_successful_sync as Date | null | undefined;
   return {
     slot: {
       name: slot,
@@ -92,15 +76,15 @@ export async function readOverview({ pool, schema, slot }: OverviewOptions): Pro
       walStatus: state?.wal_status ?? null,
     },
     lease: lease ? { holder: lease.holder, term: Number(lease.term) } : null,
-    objects: objects.rows.map(({ id, linked, outbound, doubts, dead }) => ({
-      id,
-      linked,
-      outbound,
-      doubts,
-      deadLetters: dead,
+    objects: objects.rows.map((row) => ({
+      id: row.object_type,
+      linked: Number(row.linked),
+      outbound: Number(row.pending),
+      doubts: Number(row.doubts),
+      deadLetters: Number(row.dead_letters),
     })),
     inbox: { waiting: inbox.rows[0]?.waiting ?? 0, dead: inbox.rows[0]?.dead ?? 0 },
-    errors24h: log.rows[0]?.errors ?? 0,
+    errors24h: Number(sums.rows[0]?.sync_errors_24h ?? 0),
     lastSuccessfulSync: last?.toISOString() ?? null,
   };
 }
