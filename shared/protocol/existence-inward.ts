@@ -205,12 +205,15 @@ export function refuseDeletion(record: RecordState): RecordState {
 
 /**
  * Postgres refused to insert the row: the HubSpot record stays without one, and isn't linked, so
- * that nothing archives it. `before` is the record as `judgeExistence` got it. A later event of the
- * id is wanted anew (`noteCreated`).
+ * that nothing archives it. `record` is what `insert-row` answered; no mark was emitted. A later
+ * event of the id is wanted anew (`noteCreated`); a restored creation of ours waits for a reading.
  */
-export function refuseInsertion(before: RecordState): RecordState {
-  const without = before.existence.link === null ? before : unlink(before);
-  return { ...without, doubt: [] };
+export function refuseInsertion(record: RecordState): RecordState {
+  const { link, alive } = record.existence;
+  const without = unlink(withMarks(record, -1));
+  if (link === null || !knownId(record, link)?.createdByUs) return without;
+  // Without a death before it, it would pass for a late creation of ours.
+  return withId(without, link, { dead: { low: 0, high: alive?.low ?? 0 } });
 }
 
 /** What a doubt is read by. */
