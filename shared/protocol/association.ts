@@ -51,8 +51,9 @@ export function primaryOf(set: readonly Associated[]): Value | undefined {
 export interface JudgedAssociation {
   /**
    * `apply`: write the foreign key of the record `value` belongs to ('' null) with a mark and store
-   * `appliedInbound` with the reading's `high` as its time; `send`: the row's is newer, a
-   * comparison makes it pending; `several`: reported, nothing is changed.
+   * `appliedInbound` with the reading's `high` as its time (while that record has no row nothing is
+   * applied, and HubSpot's stays unknown, so that no comparison takes it away); `send`: the row's is
+   * newer, a comparison makes it pending; `several`: reported, nothing is changed.
    */
   readonly outcome: 'same' | 'local' | 'apply' | 'send' | 'several';
   /** What HubSpot holds; '' for none and for `several`. */
@@ -84,5 +85,5 @@ export function judgeAssociation(
   // HubSpot is as it was known, or was never told of it: the row's is the newer one.
   const unchanged = before ? before.value === value : value === '';
   if (unchanged) return { outcome: row === undefined ? 'same' : 'send', value, record: next };
-  return { outcome: 'apply', value, record: next };
+  return { outcome: 'apply', value, record: learned(settled) };
 }
