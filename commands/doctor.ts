@@ -9,7 +9,7 @@ import { SyncError } from '../shared/service/errors.ts';
 import { createEvents } from '../shared/service/events.ts';
 import type { Logger } from '../shared/service/logger.ts';
 import type { Finding } from './doctor/check.ts';
-import { checkAccount, checkKeyProperty } from './doctor/check-hubspot.ts';
+import { checkAccount, checkMapping } from './doctor/check-hubspot.ts';
 import { checkPostgres } from './doctor/check-postgres.ts';
 import { chooseMapping } from './mapping.ts';
 import { reachDatabase } from './reach.ts';
@@ -45,14 +45,13 @@ async function checkHubSpot({ hubspot, mapping, config, fix }: CheckHubSpot): Pr
   const findings = await checkAccount({ hubspot, mapping, portalId: config.hubspot.portalId });
   // Without the account every further check would fail for the same reason.
   if (findings.some(({ level }) => level === 'error')) return findings;
-  for (const table of mapping.tables) {
-    const definitions = await hubspot.listProperties(table.object);
-    findings.push(await checkKeyProperty(hubspot, table, definitions, fix));
-  }
-  return findings;
+  return [...findings, ...(await checkMapping({ hubspot, mapping, fix }))];
 }
 
-/** What `start` does before cdc runs: creates the key properties, since without them creates wait. */
+/**
+ * What `start` does before cdc runs: creates the key properties, without which new rows wait, and says
+ * what doesn't fit.
+ */
 export async function mend(options: {
   readonly config: Config;
   readonly mapping: Mapping;
@@ -61,15 +60,10 @@ export async function mend(options: {
   const { config, mapping, log } = options;
   const hubspot = createHubSpot({ settings: config.hubspot, events: createEvents() });
   try {
-    for (const table of mapping.tables) {
-      const definitions = await hubspot.listProperties(table.object);
-      const { id, level, message, advice, fixed } = await checkKeyProperty(
-        hubspot,
-        table,
-        definitions,
-        true,
-      );
+    const findings = await checkMapping({ hubspot, mapping, fix: true });
+    for (const { id, level, message, advice, fixed } of findings) {
       if (level === 'error') log.error({ check: id, advice }, message);
+      else if (level === 'warning') log.warn({ check: id, advice }, message);
       else if (fixed) log.info({ check: id }, message);
     }
   } finally {

@@ -1,9 +1,10 @@
 /**
- * The preconditions on the side of HubSpot: the token and what it may see, the account, and the unique
- * property that new records are made by. Whether each mapped property fits is the mapping's own check
- * (shared/mapping/).
+ * The preconditions on the side of HubSpot: the token and what it may see, the account, and each mapped
+ * property against HubSpot's own definition.
  */
-import type { HubSpot, NewProperty, PropertyDefinition } from '../../shared/hubspot/hubspot.ts';
+import { ensureKeyProperties, fetchHubspotFacts } from '../../shared/hubspot/facts.ts';
+import type { HubSpot } from '../../shared/hubspot/hubspot.ts';
+import { checkMappingAgainstHubspot } from '../../shared/mapping/check-hubspot.ts';
 import type { Mapping, TableMapping } from '../../shared/mapping/mapping.ts';
 import { SyncError } from '../../shared/service/errors.ts';
 import { error, type Finding, ok } from './check.ts';
@@ -48,62 +49,53 @@ export async function checkAccount({
   return findings;
 }
 
-/**
- * The property that upserts go by: there, unique, and text. With `fix` a missing one is created; one that
- * exists and isn't unique can't be mended, since HubSpot decides that at creation.
- */
-export async function checkKeyProperty(
-  hubspot: HubSpot,
-  table: TableMapping,
-  definitions: readonly PropertyDefinition[],
-  fix: boolean,
-): Promise<Finding> {
-  const { object, idProperty } = table;
-  const id = `hubspot.${object}.${idProperty}`;
-  const found = definitions.find(({ name }) => name === idProperty);
-  // HubSpot's own unique properties (a contact's email) don't say that they are.
-  if (found?.hasUniqueValue || (object === 'contacts' && idProperty === 'email')) {
-    return ok(id, `${object} has the unique property ${idProperty}`);
-  }
-  if (found) {
-    return error(
-      id,
-      `${idProperty} of ${object} exists and isn’t unique; new rows can’t be sent.`,
-      'Uniqueness is decided when a property is made: name another idProperty in sync.yaml, then run `pg-hubspot-sync doctor --fix`.',
-    );
-  }
-  if (!fix) {
-    return error(
-      id,
-      `${object} has no property ${idProperty}; new rows wait until it exists.`,
-      'Run `pg-hubspot-sync doctor --fix`.',
-    );
-  }
-  try {
-    await hubspot.createProperty(object, keyProperty(table, definitions));
-    return { ...ok(id, `${object} got the unique property ${idProperty}`), fixed: true };
-  } catch (thrown) {
-    return refused(id, `${idProperty} of ${object} can’t be created`, thrown, [
-      `crm.schemas.${object}.write`,
-    ]);
-  }
+export interface MappingOptions {
+  readonly hubspot: HubSpot;
+  readonly mapping: Mapping;
+  /** Creates the key properties that are missing. */
+  readonly fix: boolean;
 }
 
-/** In the group that the object's own properties are in, whose name differs by object. */
-function keyProperty(table: TableMapping, definitions: readonly PropertyDefinition[]): NewProperty {
-  const mapped = table.properties.map(({ property }) => property);
-  const groupName =
-    definitions.find(({ name, groupName }) => mapped.includes(name) && groupName !== '')
-      ?.groupName ?? `${table.object.replace(/ies$/, 'y').replace(/s$/, '')}information`;
-  return {
-    name: table.idProperty,
-    label: `Id in Postgres (${table.name})`,
-    description: 'Written by pg-hubspot-sync when it makes the record. Please leave it.',
-    type: 'string',
-    fieldType: 'text',
-    groupName,
-    hasUniqueValue: true,
-  };
+/** Every mapped property against HubSpot's own definition of it. */
+export async function checkMapping({ hubspot, mapping, fix }: MappingOptions): Promise<Finding[]> {
+  const created = fix ? await createKeys(hubspot, mapping) : [];
+  const objects = mapping.tables.map(({ object }) => object);
+  const facts = await fetchHubspotFacts(hubspot, objects);
+  const wrong = checkMappingAgainstHubspot(mapping, facts);
+  const well = mapping.tables.filter(({ object }) => wrong.every((one) => one.object !== object));
+  return [
+    ...created,
+    ...well.map((table) =>
+      ok(
+        `hubspot.${table.object}.mapping`,
+        `${table.idProperty} and ${table.properties.length} mapped properties of ${table.object} fit`,
+      ),
+    ),
+    ...wrong.map(({ severity, object, property, message, remedy }) => ({
+      id: `hubspot.${object}.${property ?? 'mapping'}`,
+      level: severity,
+      message,
+      advice: remedy,
+    })),
+  ];
+}
+
+/** Those that were created now, or can't be; the check that follows says how the others stand. */
+async function createKeys(hubspot: HubSpot, mapping: Mapping): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const table of mapping.tables) {
+    const { object, idProperty } = table;
+    const id = `hubspot.${object}.${idProperty}.fix`;
+    try {
+      const [key] = await ensureKeyProperties(hubspot, [{ object, idProperty }]);
+      if (key?.outcome !== 'created') continue;
+      findings.push({ ...ok(id, `${object} got the unique property ${idProperty}`), fixed: true });
+    } catch (thrown) {
+      const scope = `crm.schemas.${object}.write`;
+      findings.push(refused(id, `${idProperty} of ${object} can’t be created`, thrown, [scope]));
+    }
+  }
+  return findings;
 }
 
 function scopesOf({ object }: TableMapping): string[] {

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import { checkAccount, checkKeyProperty } from '../../commands/doctor/check-hubspot.ts';
+import { checkAccount, checkMapping } from '../../commands/doctor/check-hubspot.ts';
 import { type Emulator, startEmulator } from '../../emulator/server.ts';
 import { createHubSpot } from '../../shared/hubspot/client.ts';
 import type { HubSpot } from '../../shared/hubspot/hubspot.ts';
 import { loadMapping, type Mapping } from '../../shared/mapping/load.ts';
-import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { loadConfig } from '../../shared/service/config.ts';
 import { createEvents } from '../../shared/service/events.ts';
 import { packageRoot } from '../../shared/service/package-root.ts';
@@ -37,8 +36,6 @@ function connect(token = 'pat-emulator'): HubSpot {
   open.push(hubspot);
   return hubspot;
 }
-
-const deals = () => mapping.objectOf('deals') as TableMapping;
 
 test('an account that the token may read has nothing wrong', async () => {
   const findings = await checkAccount({ hubspot: connect(), mapping, portalId: 4711 });
@@ -75,37 +72,35 @@ test('a missing scope is told with the scopes that are needed', async () => {
 
 test('a missing key property is an error, until it is mended', async () => {
   const hubspot = connect();
-  const check = async (fix: boolean) =>
-    checkKeyProperty(hubspot, deals(), await hubspot.listProperties('deals'), fix);
-  expect(await check(false)).toMatchObject({
-    level: 'error',
-    advice: 'Run `pg-hubspot-sync doctor --fix`.',
-  });
-  expect(await check(true)).toMatchObject({ level: 'ok', fixed: true });
+  const wrong = (await checkMapping({ hubspot, mapping, fix: false })).filter(
+    ({ level }) => level === 'error',
+  );
+  expect(wrong.map(({ id, advice }) => [id, advice])).toEqual(
+    ['companies', 'contacts', 'deals'].map((object) => [
+      `hubspot.${object}.trs_id`,
+      'Run `pg-hubspot-sync doctor --fix`.',
+    ]),
+  );
+  const mended = await checkMapping({ hubspot, mapping, fix: true });
+  expect(mended.filter(({ fixed }) => fixed)).toHaveLength(3);
+  expect(mended.filter(({ level }) => level === 'error')).toEqual([]);
   const made = (await hubspot.listProperties('deals')).find(({ name }) => name === 'trs_id');
   expect(made).toMatchObject({ type: 'string', hasUniqueValue: true });
-  const again = await check(true);
-  expect([again.level, again.fixed]).toEqual(['ok', undefined]);
+  const again = await checkMapping({ hubspot, mapping, fix: true });
+  expect(again.filter(({ fixed, level }) => fixed || level === 'error')).toEqual([]);
 });
 
 test('a key property that is not unique can not be mended, and that is said', async () => {
   const hubspot = connect();
-  const { idProperty, object } = deals();
-  await hubspot.createProperty(object, {
-    name: idProperty,
+  await hubspot.createProperty('deals', {
+    name: 'trs_id',
     label: 'x',
     type: 'string',
     fieldType: 'text',
     groupName: 'dealinformation',
   });
-  const finding = await checkKeyProperty(
-    hubspot,
-    deals(),
-    await hubspot.listProperties('deals'),
-    true,
-  );
-  expect(finding).toMatchObject({
-    level: 'error',
-    message: expect.stringContaining('isn’t unique'),
-  });
+  const findings = await checkMapping({ hubspot, mapping, fix: true });
+  expect(findings.filter(({ level }) => level === 'error')).toMatchObject([
+    { id: 'hubspot.deals.trs_id', message: expect.stringContaining('unique values') },
+  ]);
 });
