@@ -90,9 +90,22 @@ function attach(record: RecordState): RecordState {
  */
 export function consumeExistenceMark(record: RecordState): Decided {
   const { call } = record;
-  const passed = withMarks(record, -1);
+  const passed = withoutOldEpochs(withMarks(record, -1));
   if (call) return { record: withCall(passed, { ...call, compareAfter: true }), op: null };
   return { record: wantComparison(passed), op: null };
+}
+
+/**
+ * Marks of an id that was retired may have been consumed after it was: their times are of another
+ * HubSpot record's history. All of them come before the mark of the row's deletion.
+ */
+function withoutOldEpochs(record: RecordState): RecordState {
+  const old = Object.entries(record.properties).filter(
+    ([, { inbound, epoch }]) => inbound === null && epoch !== 0,
+  );
+  if (old.length === 0) return record;
+  const reset = Object.fromEntries(old.map(([name, state]) => [name, { ...state, epoch: 0 }]));
+  return { ...record, properties: { ...record.properties, ...reset } };
 }
 
 /**

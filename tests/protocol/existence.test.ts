@@ -1,4 +1,5 @@
 import { claimRecord } from '../../shared/protocol/claim.ts';
+import { consumeMark } from '../../shared/protocol/consume.ts';
 import {
   answeredNotFound,
   bracketOfAnswer,
@@ -131,6 +132,13 @@ describe('what waits for a record', () => {
     const consumed = consumeExistenceMark(linked());
     expect(consumed.op).toBeNull();
     expect(consumed.record.compareWanted).toBe(true);
+  });
+
+  test('a mark of a retired id leaves no epoch to the id that follows', () => {
+    const gone = receiveExistence(linked(), null, event('deletion', '1', 20_000)).record;
+    const late = consumeMark(gone, {}, { amount: { value: '5', time: 15_000 } }, 'm').record;
+    expect(late.properties.amount?.epoch).toBe(15_000);
+    expect(consumeExistenceMark(late).record.properties.amount?.epoch).toBe(0);
   });
 
   test('a comparison writes a row without a link and archives a link without a row', () => {
