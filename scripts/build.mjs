@@ -1,6 +1,7 @@
-// Compiles the rooms to dist/. Removes it first, so that a file deleted from the source doesn't live on there.
+// Compiles the rooms to dist/. Compiled beside it first and then put in its place, so that a file
+// deleted from the source doesn't live on there, and a process that runs from dist/ isn't disturbed.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,10 +11,16 @@ if (!existsSync(tsc)) {
   // An installed package (npm install pg-hubspot-sync) ships dist/ and has no compiler.
   process.exit(0);
 }
-rmSync(join(root, 'dist'), { recursive: true, force: true });
-const { status } = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], {
-  stdio: 'inherit',
-});
-const cli = join(root, 'dist', 'cli.js');
-if (existsSync(cli)) chmodSync(cli, 0o755);
+const dist = join(root, 'dist');
+const fresh = join(root, `dist.${process.pid}.new`);
+const old = join(root, `dist.${process.pid}.old`);
+const args = [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh];
+const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+const cli = join(fresh, 'cli.js');
+if (existsSync(cli)) {
+  chmodSync(cli, 0o755);
+  if (existsSync(dist)) renameSync(dist, old);
+  renameSync(fresh, dist);
+}
+for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true });
 process.exit(status ?? 1);
