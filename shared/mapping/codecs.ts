@@ -205,13 +205,17 @@ function multiCodec(spec: Extract<CodecSpec, { type: 'multi-enumeration' }>): Co
     ...(spec.values ? { values: spec.values } : {}),
     array: spec.column === 'array',
     toHubspot(text) {
-      const members = text === null ? [] : read(text).map((member) => member.trim());
-      return canonicalSet(
-        members
-          .filter((member) => member !== '')
-          .map(names.toOption)
-          .join(';'),
-      );
+      const members = (text === null ? [] : read(text))
+        .map((member) => member.trim())
+        .filter((member) => member !== '')
+        .map(names.toOption);
+      if (members.some((member) => member.includes(';'))) {
+        throw new CodecError(
+          'the column holds a member with a semicolon, by which HubSpot separates options',
+          'Name the member in `values` with its option id.',
+        );
+      }
+      return canonicalSet(members.join(';'));
     },
     toPostgres: (value) => (value === '' ? null : write(value.split(';').map(names.toLabel))),
     canonical: canonicalSet,
