@@ -1,6 +1,6 @@
 /**
  * Links rows that carry a HubSpot id in their key (`hs_123`) and are not known yet. Init asks HubSpot
- * which of the ids exist and notes them; each is a doubt then, which cdc reads and judges like any other.
+ * which of the ids exist; row and record are taken for equal as they stand, and nothing is copied.
  * An id that HubSpot doesn't know is left alone: a wrong account must not look like a mass deletion.
  */
 import { batchSizes, type HubSpot } from '../../shared/hubspot/hubspot.ts';
@@ -11,7 +11,8 @@ import { inTransaction, type Pool, queryText } from '../../shared/postgres/pool.
 import { lockRecords, refId, saveRecords } from '../../shared/postgres/records.ts';
 import { type ColumnType, lockRows, readColumnTypes } from '../../shared/postgres/rows.ts';
 import { quoteIdentifier, type Tables } from '../../shared/postgres/schema.ts';
-import { noteCreated } from '../../shared/protocol/existence-inward.ts';
+import { rowValues } from '../../shared/postgres/values.ts';
+import { linkAsTheyStand } from '../../shared/protocol/link.ts';
 
 export interface LinkOptions {
   readonly pool: Pool;
@@ -99,7 +100,9 @@ async function linkChunk(
       const record = records.get(refId({ object: table.object, key }));
       const row = rows.get(key);
       if (!record || !row || record.state.existence.link !== null) continue;
-      record.state = noteCreated(record.state, id, { createdByUs: false });
+      const { values } = rowValues(table, record.state, row.columns);
+      record.state = linkAsTheyStand(record.state, id, answer.date, values);
+      record.image = row.columns;
       images.push({ object: table.object, key, row: row.columns });
     }
     await saveRecords(client, tables, [...records.values()]);

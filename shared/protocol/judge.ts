@@ -152,6 +152,12 @@ function judgeProperty(
   const entry = since[first];
   if (entry) return { property: { ...property, standing: exactly(entry.time) } };
   const current = history[0];
+  // Linked as they stood and never read since: where they differ it is HubSpot that wins.
+  if (property.inbound?.assumed && rowValue === property.inbound.value && since.length === 0) {
+    const value = current?.value ?? '';
+    if (value === rowValue) return { property };
+    return { property, apply: { value, time: inboundTime(property) } };
+  }
   if (!current || !wasKeptOut(property, history, rowValue)) return { property };
   return {
     property: { ...property, refused: rowValue },

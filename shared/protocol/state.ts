@@ -98,6 +98,8 @@ export interface PropertyState {
     readonly value: Value;
     readonly time: Millis;
     readonly text?: string | null;
+    /** Nobody told it: row and record were linked as they stood, and are taken for equal. */
+    readonly assumed?: boolean;
   } | null;
   /** History time of the last inbound value that `consume` has passed in WAL order; 0 at first. */
   readonly epoch: Millis;
