@@ -33,7 +33,7 @@ import {
   writeInbound,
 } from '../../shared/postgres/write-inbound.ts';
 import { judgeAssociation } from '../../shared/protocol/association.ts';
-import { judgeExistence } from '../../shared/protocol/existence-inward.ts';
+import { judgeExistence } from '../../shared/protocol/existence-judge.ts';
 import { judgeRecord } from '../../shared/protocol/judge.ts';
 import { appliedInbound, refusedInbound } from '../../shared/protocol/receive.ts';
 import type { HistoryEntry } from '../../shared/protocol/state.ts';

@@ -10,7 +10,7 @@ import type {
 } from '../../shared/hubspot/hubspot.ts';
 import { batchSizes } from '../../shared/hubspot/hubspot.ts';
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
-import { planRead } from '../../shared/protocol/existence-inward.ts';
+import { planRead } from '../../shared/protocol/existence-judge.ts';
 import { beginRead } from '../../shared/protocol/judge.ts';
 import type { RecordState } from '../../shared/protocol/state.ts';
 

@@ -5,10 +5,10 @@
  */
 import { type ExistencePolicy, equalExistence } from '../../shared/protocol/existence.ts';
 import type { Bracket, CallOperation } from '../../shared/protocol/state.ts';
+import { createSteps } from './existence-steps.ts';
 import {
   type Clocks,
   checkWorld,
-  createSteps,
   EXISTENCE_RULES,
   isUndone,
   startOf,

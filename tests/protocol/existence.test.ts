@@ -15,16 +15,18 @@ import {
   settleWritten,
 } from '../../shared/protocol/existence.ts';
 import {
-  type FoundRecord,
-  judgeExistence,
   noteCreated,
-  planRead,
   receiveExistence,
   receiveUnlinked,
   refuseDeletion,
   refuseInsertion,
   takesPropertyEvent,
 } from '../../shared/protocol/existence-inward.ts';
+import {
+  type FoundRecord,
+  judgeExistence,
+  planRead,
+} from '../../shared/protocol/existence-judge.ts';
 import { forgetMarks, IDS_LENGTH, knownId, linkId, retireId } from '../../shared/protocol/ids.ts';
 import { endCall, giveUp, settleRecord } from '../../shared/protocol/settle.ts';
 import { newProperty, newRecord, type RecordState } from '../../shared/protocol/state.ts';
