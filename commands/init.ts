@@ -1,17 +1,16 @@
 /** `init`: the sync's tables, the signing key, the publication, the slot; links rows by their ids. */
 import { createHubSpot } from '../shared/hubspot/client.ts';
 import type { Mapping } from '../shared/mapping/mapping.ts';
-import { ensureMarkSecret } from '../shared/postgres/mark.ts';
-import { migrate } from '../shared/postgres/migrate.ts';
 import { createPool, type Pool } from '../shared/postgres/pool.ts';
+import type { Made } from '../shared/postgres/publish.ts';
 import { tablesOf } from '../shared/postgres/schema.ts';
+import { setUp } from '../shared/postgres/setup.ts';
 import type { Config } from '../shared/service/config.ts';
 import { SyncError } from '../shared/service/errors.ts';
 import { createEvents } from '../shared/service/events.ts';
 import type { Logger } from '../shared/service/logger.ts';
 import { checkServerAndTables } from './doctor/check-postgres.ts';
 import { type Linked, linkByTemplate } from './init/link.ts';
-import { ensurePublication, ensureSlot, type Made } from './init/publication.ts';
 import { chooseMapping } from './mapping.ts';
 import { reachDatabase, reachHubSpot } from './reach.ts';
 import type { CommandBody } from './run.ts';
@@ -27,6 +26,8 @@ export interface Initialised {
   readonly migrations: readonly string[];
   readonly publication: Made;
   readonly slot: Made;
+  /** What had interrupted the stream, so that changes were missed; null where nothing had. */
+  readonly gap: string | null;
   /** Null when HubSpot can't be asked now: nothing was linked. */
   readonly linked: Linked | null;
 }
@@ -42,18 +43,18 @@ export async function initialise(options: {
   const pool = createPool({ databaseUrl, applicationName: 'pg-hubspot-sync init', max: 3, log });
   try {
     await refuseWrongTables(pool, mapping);
-    const migrations = await migrate({
+    const { migrations, secret, publication, slot, gap } = await setUp({
       databaseUrl,
       schema,
-      onLine: (line) => log.debug({ line }, 'migration'),
+      slot: cdc.slot,
+      publication: cdc.publication,
+      mapping,
+      pool,
+      log,
     });
-    const tables = tablesOf(schema);
-    const secret = await ensureMarkSecret(pool, tables);
-    const publication = await ensurePublication(pool, mapping, cdc.publication);
-    const slot = await ensureSlot({ databaseUrl, slot: cdc.slot, plugin: cdc.plugin });
     const linked = await link({ config, mapping, log, pool, secret });
     log.info({ migrations, publication, slot, linked }, 'initialised');
-    return { migrations, publication, slot, linked };
+    return { migrations, publication, slot, gap: gap?.message ?? null, linked };
   } finally {
     await pool.end();
   }
@@ -111,6 +112,9 @@ function describe({ schema, cdc }: Config, result: Initialised): string {
     `publication ${cdc.publication}: ${publication}`,
     `slot ${cdc.slot}: ${slot}`,
   ];
+  if (result.gap !== null) {
+    lines.push(`changes were missed (${result.gap}): run pg-hubspot-sync reconcile --full`);
+  }
   if (linked === null) lines.push('links: HubSpot could not be asked; run init again when it can');
   else {
     lines.push(`links: ${count(linked.found)} rows by the HubSpot id in their key`);

@@ -94,7 +94,11 @@ async function ensurePublication(options: PublishOptions): Promise<Made> {
   return missing.length > 0 ? 'extended' : 'kept';
 }
 
-/** In the transaction that adds the table, so that a stream that is open doesn't take it for a gap. */
+/**
+ * In the transaction that adds the table, so that a stream that is open doesn't take it for a gap. One
+ * that was in the publication before was taken out, and what happened to it since is missing: its old
+ * entry stays, and tells so.
+ */
 async function rememberTable(
   client: Client,
   { tables, names }: PublishOptions,
@@ -103,7 +107,7 @@ async function rememberTable(
   const table = (await readPublication(client, names.publication))?.tables[id];
   await client.query(
     `update ${tables.checkpoint} set publication = jsonb_set(publication, array['tables', $2], $3)
-      where slot = $1 and publication is not null`,
+      where slot = $1 and publication is not null and not publication -> 'tables' ? $2`,
     [names.slot, id, JSON.stringify(table)],
   );
 }
@@ -198,6 +202,12 @@ async function nameOldestTransaction(client: pg.Client): Promise<string> {
   return `pid ${oldest.pid} (${oldest.usename}, ${oldest.application || 'unnamed'}) has had a transaction open for ${oldest.seconds} s`;
 }
 
+/** Positions of another cluster mean nothing here; those of the same one only grow. */
+const ADOPT = `
+  set commit_lsn = case when c.system_identifier = excluded.system_identifier then c.commit_lsn else '0/0' end,
+      partial_lsn = null, partial_ordinal = 0, system_identifier = excluded.system_identifier,
+      confirmed_lsn = excluded.confirmed_lsn, publication = excluded.publication, updated_at = now()`;
+
 /** @returns the gap between what was remembered and what is there, now closed */
 async function ensureCheckpoint(options: PublishOptions): Promise<SyncError | null> {
   const { pool, tables, names, log } = options;
@@ -215,11 +225,8 @@ async function ensureCheckpoint(options: PublishOptions): Promise<SyncError | nu
   await pool.query(
     `insert into ${tables.checkpoint} as c (slot, system_identifier, confirmed_lsn, publication)
      values ($1, $2, $3, $4)
-     on conflict (slot) do update
-       set commit_lsn = case when c.system_identifier = excluded.system_identifier then c.commit_lsn else '0/0' end,
-           partial_lsn = null, partial_ordinal = 0, system_identifier = excluded.system_identifier,
-           confirmed_lsn = excluded.confirmed_lsn, publication = excluded.publication,
-           updated_at = now()`,
+     on conflict (slot) do ${gap ? 'update' : 'nothing'}
+       ${gap ? ADOPT : ''}`,
     [
       names.slot,
       server.systemIdentifier ?? UNKNOWN_CLUSTER,
