@@ -1,0 +1,60 @@
+/** A record of ours was created, deleted or restored in HubSpot. */
+import type { TableMapping } from '../../shared/mapping/mapping.ts';
+import type { OutboxRow } from '../../shared/postgres/records.ts';
+import type { ExistencePolicy, PendingExistence } from '../../shared/protocol/existence.ts';
+import { receiveExistence } from '../../shared/protocol/existence-inward.ts';
+import type { RecordEvent } from '../context.ts';
+import type { Draft } from '../decide.ts';
+import type { Outcome } from '../inbox.ts';
+
+/** What waits in the outbox for the record as a whole, in the protocol's words. */
+export function operationOf(outbox: OutboxRow | null): PendingExistence | null {
+  return outbox?.operation ? { operation: outbox.operation, seq: outbox.lastLsn } : null;
+}
+
+function policyOf(table: TableMapping): ExistencePolicy {
+  return { inward: table.deletes.inbound, outward: table.deletes.outbound };
+}
+
+export function decideExistence(
+  draft: Draft,
+  one: RecordEvent,
+  kind: 'creation' | 'deletion' | 'restore',
+): Outcome {
+  const { time, ours } = one.event;
+  const received = receiveExistence(
+    draft.state,
+    operationOf(draft.outbox),
+    { kind, id: one.hubspotId, time, ours },
+    policyOf(draft.table),
+  );
+  draft.state = received.record;
+  switch (received.outcome) {
+    case 'delete-row':
+    case 'mark-row':
+    case 'keep-row':
+      endRow(draft, one, received.outcome);
+      return 'applied';
+    case 'doubt':
+      draft.doubts.push({ id: one.id, reason: draft.state.doubt.at(-1) ?? 'existence' });
+      return 'doubt';
+    case 'ignore':
+      return ours ? 'echo' : 'ignored';
+    case 'stale':
+      return 'stale';
+    case 'remember':
+      return 'remembered';
+  }
+}
+
+/** Nothing of the record waits any more, in either direction. */
+function endRow(draft: Draft, one: RecordEvent, outcome: 'delete-row' | 'mark-row' | 'keep-row') {
+  draft.outbox = null;
+  for (const [property, { from }] of Object.entries(draft.apply)) {
+    for (const id of from) draft.outcomes.set(id, 'stale');
+    delete draft.apply[property];
+  }
+  if (outcome === 'keep-row') return;
+  draft.removal = one;
+  if (outcome === 'delete-row') draft.rowExists = false;
+}
