@@ -66,16 +66,17 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
   };
   /** Polls, but not on after the process has ended. */
   const untilEnd = async <T>(what: string, timeoutMs: number, attempt: () => Promise<T> | T) => {
-    const outcome = await eventually(
+    let answer: T | undefined;
+    await eventually(
       async () => {
-        if (ended) return { ended: true } as const;
-        const value = await attempt();
-        return value ? ({ value } as const) : false;
+        if (ended) return true;
+        answer = await attempt();
+        return Boolean(answer);
       },
       { timeoutMs, what: `${what} (stderr: ${stderr.slice(-500)})`, everyMs: 50 },
     );
-    if ('ended' in outcome) failIfEnded();
-    return (outcome as { value: NonNullable<T> }).value;
+    if (!answer) failIfEnded();
+    return answer as NonNullable<T>;
   };
   const kill = (signal: NodeJS.Signals) => {
     child.kill(signal);
