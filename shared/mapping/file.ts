@@ -128,6 +128,15 @@ export type TableEntry = MappingFile['tables'][number];
 export type PropertyEntry = z.infer<typeof property>;
 export type AssociationEntry = TableEntry['associations'][number];
 
+/** The settings that a part of the file knows, by where it stands. */
+export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
+  if (path.length === 0) return Object.keys(mappingFile.shape);
+  if (path.at(-1) === 'deletes') return Object.keys(deletes.shape);
+  if (path.at(-2) === 'properties') return Object.keys(property.shape);
+  if (path.at(-2) === 'associations') return Object.keys(association.shape);
+  return Object.keys(table.shape);
+}
+
 /** A property entry in its long form. */
 export function propertyEntry(entry: string | PropertyEntry): PropertyEntry {
   return typeof entry === 'string' ? property.parse({ column: entry }) : entry;

@@ -44,45 +44,216 @@ test('the schema for editors is the one that reads the file', () => {
   expect(written).toEqual(JSON.parse(JSON.stringify(mappingJsonSchema())));
 });
 
-test('a setting that is misspelt is named with its place and the likely one', () => {
-  const yaml = text.replace('idProperty: trs_id', 'idPropertie: trs_id');
-  const [first, ...rest] = mistakesOf(yaml);
-  const all = [first, ...rest].join('\n');
-  expect(all).toContain(`sync.yaml:${placeOf(yaml, 'idPropertie')} `);
-  expect(all).toContain('Did you mean `idProperty`?');
+/** One table of deals, with these lines in it (4 blanks deep from line 5 on). */
+const table = (lines: string) =>
+  `tables:\n  - table: t\n    object: deals\n    idProperty: k\n${lines}`;
+const property = (entry: string) => table(`    properties:\n      a: ${entry}\n`);
+
+test.each([
+  // What YAML itself refuses.
+  ['tables:\n\t- a', '2:1 Tabs are not allowed as indentation. Correct the YAML.'],
+  ['zone: UTC\nzone: UTC\n', '2:1 this name stands here twice. Correct the YAML.'],
+  ['tables: []\n---\n', '2:1 the file holds several documents (`---`). Correct the YAML.'],
+  // What is missing, misspelt or of the wrong kind.
+  ['', '1:1 tables: `tables` is missing. Add it: a list.'],
+  ['- a', '1:1 a group of settings is expected here. Write `name: value`, one on a line.'],
+  [
+    table(''),
+    '2:5 tables.0.properties: `properties` is missing. Add it: a group of names and values.',
+  ],
+  [
+    property('{ colum: b }'),
+    '6:12 tables.0.properties.a.colum: there is no setting `colum` here. Did you mean `column`?',
+  ],
+  [
+    property('{ column: b, direction: outbond }'),
+    '6:34 tables.0.properties.a.direction: outbond is not known here. Did you mean outbound? Write one of: both, outbound, inbound.',
+  ],
+  [
+    property('{ column: b, required: "yes" }'),
+    '6:33 tables.0.properties.a.required: true or false is expected here. Write true or false, without quotes.',
+  ],
+  [
+    property('5'),
+    '6:10 tables.0.properties.a: a property needs its column. Write the column’s name, or `{ column: …, type: … }`.',
+  ],
+  [
+    table('    properties: { a: b }\n    defaults: { n: ~ }'),
+    '6:20 tables.0.defaults.n: a text is expected here. Put it in quotes.',
+  ],
+  // What contradicts itself.
+  [
+    'tables: [{ table: t, object: Deal, idProperty: k, properties: {} }]',
+    '1:30 tables.0.object: Deal is no object type by HubSpot’s own name. Did you mean deals?',
+  ],
+  [
+    table('    properties: { DealName: b }'),
+    '5:19 tables.0.properties.DealName: HubSpot’s property names are lower case, and DealName is not. Write dealname.',
+  ],
+  [
+    property('{ column: id }'),
+    '6:20 tables.0.properties.a.column: id is the key, which HubSpot must not change. Write `direction: outbound`; k holds the key anyway.',
+  ],
+  [
+    property('{ column: b, separator: "," }'),
+    '6:23 tables.0.properties.a.separator: `separator` means nothing for the type text. Remove it, or write `type: multi-enumeration`.',
+  ],
+  [
+    property('{ column: b, type: date, as: array }'),
+    '6:39 tables.0.properties.a.as: a date can’t be read `as: array`. Write `as: date` or `as: datetime`.',
+  ],
+  [
+    property('{ column: b, type: date, zone: Mars/Olympus }'),
+    '6:41 tables.0.properties.a.zone: there is no time zone Mars/Olympus. Write a name such as UTC or Europe/Berlin.',
+  ],
+  [
+    property('{ column: b, policy: latest }'),
+    '6:31 tables.0.properties.a.policy: the policy latest is not carried out yet. Write `policy: hubspot` (the default), or `direction: outbound` for a column that only Postgres decides.',
+  ],
+  [
+    property('{ column: b, type: enumeration, values: { X: x, Y: x } }'),
+    '6:61 tables.0.properties.a.values.Y: option x stands for two values, X and Y. Give each option one value: it must be clear which one comes back.',
+  ],
+  [
+    property('{ column: b, type: multi-enumeration, separator: ",", values: { "x,y": z } }'),
+    '6:74 tables.0.properties.a.values.x,y: the value holds the separator ,. Write another `separator`, or make the column an array.',
+  ],
+  [
+    property('{ column: b, sendWith: { c: x } }\n      c: d'),
+    '6:35 tables.0.properties.a.sendWith.c: c is mapped to a column and can’t be a constant too. Remove one of the two.',
+  ],
+  [
+    property('b\n      c: b'),
+    '7:10 tables.0.properties.c: the column b is mapped to both a and c. Map each column once, so that it is clear which value counts.',
+  ],
+  [property('b\n    id: hs_'), '7:9 tables.0.id: must contain {id}, such as hs_{id}. Correct it.'],
+  [
+    property('b\n    key: [x, y]\n    id: hs_{id}'),
+    '8:9 tables.0.id: an id template needs a key of one column. Remove `id`, or give the table a key of one column.',
+  ],
+  [
+    property('b\n    deletes: { inbound: mark }'),
+    '7:25 tables.0.deletes.inbound: `mark` needs the column that is marked. Add `markColumn: deleted_at`, a boolean or timestamp column.',
+  ],
+  [
+    property('b\n    associations: [{ column: c, to: companies }]'),
+    '7:37 tables.0.associations.0.to: companies is not mapped in this file. Map the table of companies too, or remove the association.',
+  ],
+  [
+    property('b\n    defaults: { b: x }'),
+    '7:17 tables.0.defaults.b: b gets its value from HubSpot. Remove the default, or the mapping of the column.',
+  ],
+])('%j is told with its place and the remedy', (yaml, told) => {
+  expect(mistakesOf(yaml)).toEqual([`sync.yaml:${told}`]);
 });
 
-test('a value that is not known is named with those that are', () => {
-  const yaml = text.replace('direction: inbound', 'direction: inwards');
+test('several mistakes are told at once, in the order of the file', () => {
+  const yaml = text
+    .replace('zone: UTC', 'zone: Mars/Olympus')
+    .replace('id: hs_{id}', 'id: hs_{id}{id}')
+    .replace('to: companies', 'to: planets');
   expect(mistakesOf(yaml)).toEqual([
-    expect.stringMatching(
-      new RegExp(
-        `^sync.yaml:${placeOf(yaml, 'inwards')} .*direction: .*Write one of: both, outbound, inbound`,
-      ),
+    expect.stringContaining(
+      `sync.yaml:${placeOf(yaml, 'Mars')} zone: there is no time zone Mars/Olympus`,
     ),
+    expect.stringContaining(`sync.yaml:${placeOf(yaml, 'hs_{id}{id}')} tables.0.id: `),
+    expect.stringContaining(`sync.yaml:${placeOf(yaml, 'planets')} tables.1.associations.0.to: `),
   ]);
 });
 
-test('several mistakes are told at once', () => {
-  const yaml = text
-    .replace('zone: UTC', 'zone: Mars/Olympus')
-    .replace('to: companies', 'to: planets');
-  const told = mistakesOf(yaml).join('\n');
-  expect(told).toContain('there is no time zone Mars/Olympus');
-  expect(told).toContain('planets is not mapped in this file');
+test('the error carries each mistake apart', () => {
+  let thrown: unknown;
+  try {
+    parseMapping(property('{ colum: b }'), 'x/sync.yaml');
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({
+    code: 'MAPPING_INVALID',
+    disposition: 'stop',
+    issues: [
+      {
+        file: 'x/sync.yaml',
+        line: 6,
+        col: 12,
+        path: 'tables.0.properties.a.colum',
+        message: 'there is no setting `colum` here',
+        remedy: 'Did you mean `column`?',
+      },
+    ],
+  });
 });
 
-test('what is no YAML is told with its line', () => {
-  expect(mistakesOf('tables: [')[0]).toMatch(/^sync\.yaml:\d+:\d+ /);
-});
-
-test('a column or an option that stands twice is refused', () => {
-  expect(mistakesOf(text.replace('jobtitle: role', 'jobtitle: first_name')).join()).toContain(
-    'column first_name is mapped to two properties',
+test('a file that can’t be read is one mistake that names the variable', async () => {
+  await expect(loadMapping('/nowhere/sync.yaml')).rejects.toThrow(
+    /^\/nowhere\/sync\.yaml:1:1 the file can't be read \(ENOENT\)\. .*MAPPING_FILE/,
   );
-  expect(
-    mistakesOf(text.replace('Closed Lost: closedlost', 'Closed Lost: closedwon')).join(),
-  ).toContain('option closedwon stands for two values');
+});
+
+test('ids and constants are taken as they are written, quoted or not', () => {
+  const mapping = parseMapping(
+    property(
+      '{ column: b, type: enumeration, values: { A: 66894120, B: 007, Yes: true, 5: five, Big: 874716779721000000000 }, sendWith: { pipeline: 12 } }\n    defaults: { n: 1.50 }',
+    ),
+    'sync.yaml',
+  );
+  const [deals] = mapping.tables;
+  expect(deals?.properties[0]?.codec.values).toEqual({
+    A: '66894120',
+    B: '007',
+    Yes: 'true',
+    5: 'five',
+    Big: '874716779721000000000',
+  });
+  expect(deals?.properties[0]?.sendWith).toEqual({ pipeline: '12' });
+  expect(deals?.defaults).toEqual({ n: '1.50' });
+});
+
+test('a property may be called like a setting', () => {
+  const [deals] = parseMapping(
+    table('    properties: { values: { column: b, required: true }, defaults: c }'),
+    'sync.yaml',
+  ).tables;
+  expect(deals?.property('values')?.required).toBe(true);
+  expect(deals?.property('defaults')?.column).toBe('c');
+});
+
+test('anchors and merges save repetition', () => {
+  const [deals] = parseMapping(
+    property('&money { column: x, type: number }\n      b: { <<: *money, column: y }'),
+    'sync.yaml',
+  ).tables;
+  expect(deals?.properties.map(({ column, codec }) => [column, codec.kind])).toEqual([
+    ['x', 'number'],
+    ['y', 'number'],
+  ]);
+});
+
+test('a table outside of public is named with its schema, and every name is quoted', () => {
+  const [deals] = parseMapping(property('b').replace('table: t', 'table: sales."t'), 'f').tables;
+  expect([deals?.schema, deals?.name, deals?.sql]).toEqual(['sales', '"t', '"sales"."""t"']);
+});
+
+test('a custom object is mapped by its type id, its association by its type', () => {
+  const mapping = parseMapping(
+    `tables:
+      - { table: cars, object: 2-123, idProperty: k, properties: { a: b },
+          associations: [{ column: owner, to: contacts, type: 17 }] }
+      - { table: people, object: contacts, idProperty: k, properties: { email: email } }`,
+    'sync.yaml',
+  );
+  expect(mapping.objectOf('2-123')).toMatchObject({
+    objectTypeId: '2-123',
+    associations: [{ name: 'association:contacts:17', toObject: 'contacts', typeId: 17 }],
+  });
+});
+
+test('addresses and phone numbers are personal without being told', () => {
+  const [deals] = parseMapping(
+    table('    properties: { a: { column: x, type: email }, b: { column: y, type: phone }, c: z }'),
+    'sync.yaml',
+  ).tables;
+  expect(deals?.properties.map(({ personal }) => personal)).toEqual([true, true, false]);
 });
 
 test('keys that HubSpot could take for one another are folded, others refused', async () => {
