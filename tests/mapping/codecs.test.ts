@@ -119,3 +119,77 @@ test('whatever a codec answers is canonical already', () => {
     }),
   );
 });
+
+test('an array is read as Postgres prints it, whatever its members hold', () => {
+  const array = createCodec(tags);
+  const member = fc.string({ unit: 'binary-ascii', minLength: 1 }).filter((text) => {
+    return text.trim() === text && text !== '' && !text.includes(';') && !text.includes('\0');
+  });
+  fc.assert(
+    fc.property(fc.uniqueArray(member), (members) => {
+      const canonical = array.canonical(members.join(';'));
+      expect(array.toHubspot(array.toPostgres(canonical))).toBe(canonical);
+    }),
+  );
+  expect(array.toHubspot('{NULL,"NULL",a}')).toBe('NULL;a');
+  for (const text of ['{{a},{b}}', 'a,b', '{a,}', '{a"b}', '[2:3]={a,b}']) {
+    expect(() => array.toHubspot(text)).toThrow('no array of one dimension');
+  }
+});
+
+test('a member with a semicolon can’t be an option', () => {
+  expect(() => createCodec(tags).toHubspot('{"a;b"}')).toThrow('semicolon');
+});
+
+test('a text that one side can’t hold is refused, not cut or changed', () => {
+  const text = createCodec({ type: 'text' });
+  expect(text.toHubspot('x'.repeat(65_536))).toHaveLength(65_536);
+  expect(() => text.toHubspot('x'.repeat(65_537))).toThrow('65537 characters');
+  expect(() => text.toPostgres('a\0b')).toThrow('Postgres can’t store');
+  expect(() => text.toPostgres('a\ud83d')).toThrow('Postgres can’t store');
+  expect(text.toPostgres('a\ud83d\ude00')).toBe('a\ud83d\ude00');
+});
+
+test('what comes in and goes out again is the same value', () => {
+  const number = fc.stringMatching(/^-?\d{1,30}(\.\d{1,20})?$/);
+  const instant = fc
+    .date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true })
+    .map((date) => date.toISOString());
+  const cases: [CodecSpec, fc.Arbitrary<string>][] = [
+    [{ type: 'text' }, fc.string()],
+    [{ type: 'number' }, number],
+    [{ type: 'boolean' }, fc.constantFrom('true', 'false')],
+    [{ type: 'datetime' }, instant],
+    [{ type: 'date', as: 'date', zone: 'UTC' }, instant.map((text) => text.slice(0, 10))],
+    [{ type: 'date', as: 'datetime', zone: 'America/New_York' }, instant],
+    [{ type: 'enumeration', values: { A: 'a', B: 'b' } }, fc.constantFrom('a', 'b')],
+    [tags, fc.array(fc.stringMatching(/^[a-z ]+$/)).map((all) => all.join(';'))],
+  ];
+  for (const [spec, arbitrary] of cases) {
+    const codec = createCodec(spec);
+    fc.assert(
+      fc.property(fc.oneof(fc.constant(''), arbitrary), (raw) => {
+        const canonical = codec.canonical(raw);
+        expect(codec.toHubspot(codec.toPostgres(canonical))).toBe(canonical);
+        expect(codec.canonical(codec.toWire(canonical))).toBe(canonical);
+      }),
+    );
+  }
+});
+
+test('an unchanged day keeps its time of day, whatever it is', () => {
+  const instant = fc.date({
+    min: new Date('1980-01-01'),
+    max: new Date('2100-01-01'),
+    noInvalidDate: true,
+  });
+  fc.assert(
+    fc.property(instant, instant, (stored, other) => {
+      const [kept, changed] = [stored, other].map((date) => date.toISOString()) as [string, string];
+      expect(berlin.toWire(berlin.canonical(kept), kept)).toBe(kept);
+      expect(berlin.toWire(berlin.canonical(kept), String(stored.getTime()))).toBe(kept);
+      const wire = berlin.toWire(berlin.canonical(changed), kept);
+      expect(berlin.canonical(wire)).toBe(berlin.canonical(changed));
+    }),
+  );
+});
