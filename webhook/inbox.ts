@@ -46,14 +46,17 @@ export function identityOf(fields: EventFields): Buffer {
 
 /**
  * Stores events that aren't stored yet, in one durable transaction.
+ * @param ascii for a database that isn't UTF8: every other character is escaped.
  * @returns how many were new.
  */
 export async function storeEvents(
   pool: Pool,
   tables: Tables,
   arrivals: readonly Arrival[],
+  { ascii = false }: { readonly ascii?: boolean } = {},
 ): Promise<number> {
   if (arrivals.length === 0) return 0;
+  const write = (raw: unknown) => (ascii ? toAscii(JSON.stringify(raw)) : JSON.stringify(raw));
   // In one order in every request: two requests with the same events would else lock each other out.
   const rows = arrivals
     .map((arrival) => ({ ...arrival, identity: identityOf(arrival.fields) }))
@@ -70,7 +73,7 @@ export async function storeEvents(
         rows.map((row) => row.event.table.object),
         rows.map((row) => row.event.ids[0]),
         rows.map((row) => row.fields.occurredAt),
-        rows.map((row) => toAscii(JSON.stringify(row.raw))),
+        rows.map((row) => write(row.raw)),
       ],
     );
     return rowCount ?? 0;

@@ -44,6 +44,8 @@ export async function startWebhook(options: WebhookOptions): Promise<WebhookHand
   };
   try {
     const secret = await readSecret(work, tables);
+    const { rows } = await work.query('show server_encoding');
+    const ascii = rows[0]?.server_encoding !== 'UTF8';
     const appId = hubspot.appId === undefined ? undefined : String(hubspot.appId);
     if (hubspot.portalId === undefined) {
       log.warn('HUBSPOT_PORTAL_ID is not known: signed events of every account are taken');
@@ -66,6 +68,7 @@ export async function startWebhook(options: WebhookOptions): Promise<WebhookHand
         tables,
         mapping,
         appId,
+        ascii,
         portalId: hubspot.portalId === undefined ? undefined : String(hubspot.portalId),
         publicUrl: webhook.publicUrl,
         secrets: hubspot.clientSecrets,

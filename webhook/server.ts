@@ -41,6 +41,8 @@ export interface ReceiverOptions extends VerifyOptions {
   readonly appId: string | undefined;
   /** Events of another account change nothing. Undefined: every signed account is ours. */
   readonly portalId: string | undefined;
+  /** The database can't hold every character. */
+  readonly ascii: boolean;
   readonly events: Events;
   readonly log: Logger;
   /** New events are in the inbox. */
@@ -126,7 +128,7 @@ function refuse(
 }
 
 function receive(options: ReceiverOptions): RequestHandler {
-  const { pool, tables, events, log, onStored } = options;
+  const { pool, tables, ascii, events, log, onStored } = options;
   return async (request, response) => {
     const started = performance.now();
     const body: Buffer = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
@@ -142,7 +144,7 @@ function receive(options: ReceiverOptions): RequestHandler {
     let status = 204;
     let stored = 0;
     try {
-      stored = await withinTime(storeEvents(pool, tables, arrivals), STORE_TIMEOUT_MS);
+      stored = await withinTime(storeEvents(pool, tables, arrivals, { ascii }), STORE_TIMEOUT_MS);
     } catch (error) {
       status = 503;
       log.error({ err: error, events: arrivals.length }, 'events could not be stored');

@@ -85,7 +85,7 @@ export interface Room extends AsyncDisposable {
 }
 
 export interface RoomOptions {
-  readonly deletes?: 'delete' | 'keep' | '{ mark: deleted_at }';
+  readonly deletes?: 'delete' | 'keep' | 'mark, markColumn: deleted_at';
   readonly secrets?: readonly string[];
   readonly portalId?: number | undefined;
   readonly sql?: string;
