@@ -4,7 +4,12 @@
  * was taken for dead and comes back finds another term or another position, and stores nothing.
  */
 import type { Mapping, TableMapping } from '../../shared/mapping/mapping.ts';
-import { type ConflictRow, writeConflicts } from '../../shared/postgres/journal.ts';
+import {
+  type ConflictRow,
+  type SyncLogRow,
+  writeConflicts,
+  writeSyncLog,
+} from '../../shared/postgres/journal.ts';
 import { fence } from '../../shared/postgres/lease.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../shared/postgres/lsn.ts';
 import { type Client, inTransaction, type Pool } from '../../shared/postgres/pool.ts';
@@ -206,6 +211,7 @@ async function foldSteps(
   await giveUpLinks(client, tables, moved);
   await saveRecords(client, tables, records.values());
   await writeConflicts(client, tables, folded.flatMap(toConflictRows(records)));
+  await writeSyncLog(client, tables, folded.flatMap(toLogRow));
   return folded;
 }
 
@@ -263,6 +269,22 @@ function toConflictRows(records: ReadonlyMap<string, StoredRecord>) {
       winner: 'hubspot',
       rule: 'mark',
     }));
+}
+
+function toLogRow({ step, conflicts }: FoldedStep): SyncLogRow[] {
+  if (conflicts.length === 0) return [];
+  const properties = conflicts.map(({ property }) => property);
+  return [
+    {
+      object: step.table.object,
+      key: step.key,
+      direction: 'outbound',
+      status: 'conflict',
+      message: `HubSpot changed ${properties.join(', ')} too: its values stand`,
+      metadata: { properties, lsn: step.lsn },
+      startedAt: step.at,
+    },
+  ];
 }
 
 /** Deadlock, serialization failure, lock time-out: nothing was stored, and the next try may pass. */

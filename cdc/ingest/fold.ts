@@ -187,6 +187,10 @@ function foldMark(
     sequenceOf(step),
   );
   record.state = consumed.record;
+  // An update whose last value was dropped has nothing left to carry.
+  const { call, existence } = record.state;
+  const isEmpty = Object.keys(consumed.pendings).length === 0;
+  if (op?.operation === 'write' && isEmpty && existence.link !== null && !call) op = null;
   setWaiting(settings, record, step, op, consumed.pendings);
   return { outcome: 'nothing', properties: [], conflicts: consumed.conflicts };
 }

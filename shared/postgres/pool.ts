@@ -28,6 +28,11 @@ export function createPool({ databaseUrl, applicationName, max = 10, log }: Pool
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 30_000,
   });
+  // A session that dies while it is given out tells so by an event too, beside failing its query; an
+  // event that nobody listens to would end the process.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log?.debug({ err: error }, 'a database session ended'));
+  });
   // An idle session that dies is no reason to end the process: the next query opens another.
   pool.on('error', (error) => log?.warn({ err: error }, 'an idle database session ended'));
   return pool;

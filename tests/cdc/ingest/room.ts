@@ -15,7 +15,7 @@ import { eventually } from '../../support/eventually.ts';
 
 export const tables = tablesOf('hubspot_sync');
 
-const schema = `
+export const schema = `
   create table clients (id text primary key, name text not null, arr numeric(14, 2), note text, local int);
   create table deals (id text primary key, name text not null, amount numeric(14, 2), due date,
     probability numeric(5, 4), next_step text, client_id text references clients (id), local int);
