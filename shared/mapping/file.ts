@@ -142,7 +142,22 @@ export function propertyEntry(entry: string | PropertyEntry): PropertyEntry {
   return typeof entry === 'string' ? property.parse({ column: entry }) : entry;
 }
 
-/** For editors: `# yaml-language-server: $schema=…`. */
+/**
+ * For editors: `# yaml-language-server: $schema=…`. In maps of texts a number is taken as it is written,
+ * which zod doesn't get to see: the editor is told so here.
+ */
 export function mappingJsonSchema(): unknown {
-  return z.toJSONSchema(mappingFile, { io: 'input', target: 'draft-7' });
+  return z.toJSONSchema(mappingFile, {
+    io: 'input',
+    target: 'draft-7',
+    override({ jsonSchema }) {
+      const texts = jsonSchema.additionalProperties;
+      if (typeof texts === 'object' && texts.type === 'string') {
+        jsonSchema.additionalProperties = {
+          ...texts,
+          type: ['string', 'number', 'boolean'],
+        } as never;
+      }
+    },
+  });
 }

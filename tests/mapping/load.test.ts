@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import { parse } from 'yaml';
 import { mappingJsonSchema } from '../../shared/mapping/file.ts';
 import { loadMapping, MappingError, parseMapping } from '../../shared/mapping/load.ts';
 import { packageRoot } from '../../shared/service/package-root.ts';
@@ -40,8 +42,21 @@ test('the shipped mapping names the three tables with their objects, keys and as
 });
 
 test('the schema for editors is the one that reads the file', () => {
+  // After a change of it: npm run build && node scripts/write-schema.mjs
   const written = JSON.parse(readFileSync(join(packageRoot, 'sync.schema.json'), 'utf8'));
   expect(written).toEqual(JSON.parse(JSON.stringify(mappingJsonSchema())));
+});
+
+test('an editor finds nothing wrong with the shipped file, nor with ids without quotes', () => {
+  const validate = new Ajv({ allowUnionTypes: true }).compile(mappingJsonSchema() as object);
+  const told = (yaml: string) => (validate(parse(yaml)) ? [] : validate.errors);
+  expect(told(text)).toEqual([]);
+  expect(told(text.replace('Prospecting: appointmentscheduled', 'Prospecting: 66894120'))).toEqual(
+    [],
+  );
+  expect(told(text.replace('idProperty', 'idPropertie'))).toEqual([
+    expect.objectContaining({ keyword: 'required' }),
+  ]);
 });
 
 /** One table of deals, with these lines in it (4 blanks deep from line 5 on). */
