@@ -147,13 +147,7 @@ export async function createStack(options: StackOptions = {}): Promise<Stack> {
     run,
     logs: () => [...said, ...[...rooms.values()].map((room) => room.stderr())].join('\n'),
     control,
-    async records(object) {
-      const { results } = await control<{ results: EmulatedRecord[] }>(
-        'GET',
-        `/objects/${object}?limit=10000`,
-      );
-      return results;
-    },
+    records: (object) => control('GET', `/objects/${object}`),
     record: (object, id) => control('GET', `/objects/${object}/${id}`),
     stats,
     async writes() {
