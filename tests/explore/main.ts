@@ -140,8 +140,10 @@ function exploreOne(part: Part, options: Options): Report {
 
 function describe(options: Options): string {
   return Object.entries(options)
-    .filter(([name, value]) => name !== 'max' && value !== false && value !== 0)
-    .filter(([, value]) => !Array.isArray(value) || value.length > 0)
+    .filter(([name, value]) => {
+      return name === 'local' || name === 'hub' || value !== noFaults[name as keyof Options];
+    })
+    .filter(([name, value]) => name !== 'max' && !(Array.isArray(value) && value.length === 0))
     .map(([name, value]) => (value === true ? `--${name}` : `--${name} ${value}`))
     .join(' ');
 }
