@@ -35,9 +35,11 @@ const identity = (text: string) => text;
 /**
  * Makes the library's parser of every column the identity: pg's own turn timestamps into dates
  * without microseconds and days into other days. To be called before the relation's first row is
- * parsed, that is, inside the plugin's `parse`.
+ * parsed, that is, inside the plugin's `parse`. A message's content is a view of the connection's
+ * buffer, which pg fills again with what arrives next: what waits needs a copy.
  */
 export function keepText(message: PgoutputMessage): void {
+  if (message.tag === 'message') message.content = Uint8Array.from(message.content);
   if (message.tag !== 'relation') return;
   for (const column of message.columns) column.parser = identity;
 }
