@@ -57,7 +57,10 @@ command('doctor', 'check every precondition, and say how to mend what is wrong')
   'mend what can be mended: create the key properties in HubSpot',
 );
 command('status', 'what is pending, how far replication is, what failed lately');
-command('reconcile', 'read all linked records from HubSpot and judge what differs');
+command('reconcile', 'read all linked records from HubSpot and judge what differs').option(
+  '--full',
+  'every linked record; what it does in any case for now',
+);
 
 try {
   await program.parseAsync();

@@ -11,7 +11,12 @@ import type { EmbeddedPostgres } from '../demo/embedded-postgres.ts';
 import { type Config, embeddedDatabase, requireAppCredentials } from '../shared/service/config.ts';
 import { serviceError } from '../shared/service/errors.ts';
 import { createEvents } from '../shared/service/events.ts';
-import { type Handle, readinessOf, runUntilSignal } from '../shared/service/lifecycle.ts';
+import {
+  type Handle,
+  onFirstSignal,
+  readinessOf,
+  runUntilSignal,
+} from '../shared/service/lifecycle.ts';
 import type { Logger } from '../shared/service/logger.ts';
 import { createMetrics } from '../shared/service/metrics.ts';
 import { initialise } from './init.ts';
@@ -113,16 +118,10 @@ const runStart: CommandBody = async ({ config: given, log, own, say }) => {
 
 /** A signal while things are still starting ends what was started. @returns takes the listeners away */
 function endOnSignal(running: readonly Handle[]): () => void {
-  const end = async () => {
+  return onFirstSignal(async () => {
     for (const handle of [...running].reverse()) await handle.stop().catch(() => undefined);
     process.exit(0);
-  };
-  process.once('SIGINT', end);
-  process.once('SIGTERM', end);
-  return () => {
-    process.removeListener('SIGINT', end);
-    process.removeListener('SIGTERM', end);
-  };
+  });
 }
 
 /** A handle for something that only has an end. `fails` rejects the promise. */

@@ -51,6 +51,34 @@ export async function readinessOf(
   return { ready, checks };
 }
 
+/** A signal that comes again within this time is the same one on two ways. */
+const forwardedWithinMs = 250;
+
+/**
+ * Calls `act` at the first SIGINT or SIGTERM; the second ends the process at once, with exit code 1.
+ * Ctrl-C reaches us twice under npm, from the terminal and passed on by npm: that is one signal.
+ * @returns takes the listeners away
+ */
+export function onFirstSignal(act: (signal: NodeJS.Signals) => void): () => void {
+  let first: { readonly signal: NodeJS.Signals; readonly at: number } | undefined;
+  const listener = (signal: NodeJS.Signals) => {
+    const now = Date.now();
+    if (first === undefined) {
+      first = { signal, at: now };
+      act(signal);
+      return;
+    }
+    if (signal === first.signal && now - first.at < forwardedWithinMs) return;
+    process.exit(1);
+  };
+  process.on('SIGINT', listener);
+  process.on('SIGTERM', listener);
+  return () => {
+    process.removeListener('SIGINT', listener);
+    process.removeListener('SIGTERM', listener);
+  };
+}
+
 export interface RunOptions {
   readonly log: Logger;
   /** Milliseconds a drain may take before the process ends anyway. */
@@ -78,16 +106,21 @@ export async function runUntilSignal(
     return stopped;
   };
   const grace = closeWithGrace(
-    { delay: drainTimeoutMs, logger: false, skip: ['beforeExit'] },
-    async ({ signal, err }) => {
+    { delay: drainTimeoutMs, logger: false, skip: ['beforeExit', 'SIGINT', 'SIGTERM'] },
+    async ({ err }) => {
       if (err) log.fatal({ err }, 'unexpected error');
-      else log.info({ signal }, `${signal ?? 'end'}: draining; a second signal ends at once`);
-      await stopAll(signal ?? 'error');
+      await stopAll(err ? 'error' : 'signal');
       // After a signal the command goes on behind this function and says its outcome; the process
       // ends there. Returning would end it here.
       if (!err) await new Promise(() => undefined);
     },
   );
+  let signalled = false;
+  const forgetSignals = onFirstSignal((signal) => {
+    signalled = true;
+    log.info({ signal }, `${signal}: draining; a second signal ends at once`);
+    grace.close();
+  });
   try {
     await Promise.race(handles.map((handle) => handle.promise));
     await stopAll('a part ended');
@@ -96,5 +129,7 @@ export async function runUntilSignal(
     throw error;
   } finally {
     grace.uninstall();
+    // After a signal they stay: one that comes while the command says its outcome is a second one.
+    if (!signalled) forgetSignals();
   }
 }
