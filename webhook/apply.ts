@@ -68,7 +68,7 @@ export async function applyEvents(
       );
       const changed = await applyLinked(context, client, table, types, byKey, patient, findings);
       await saveRecords(client, tables, changed);
-      await rememberUnlinked(client, tables, table, byId, upsertSince, findings);
+      await rememberUnlinked(client, context, table, byId, upsertSince, findings);
     }
     await finish(client, context, findings);
   });
@@ -78,7 +78,7 @@ export async function applyEvents(
 
 /** @returns one entry for each record that an event names, in the order of history times. */
 function readEvents(
-  { mapping, appId }: ApplyContext,
+  { mapping, appId, events: listeners }: ApplyContext,
   table: TableMapping,
   rows: readonly InboxRow[],
   claimed: ReadonlySet<string>,
@@ -92,6 +92,7 @@ function readEvents(
     if (!event || event.table.object !== table.object) {
       // The mapping changed since it was received.
       findings.outcomes.set(id, 'ignored');
+      findings.told.push(() => listeners.emit('inbound:settled', { outcome: 'ignored' }));
       continue;
     }
     for (const hubspotId of event.ids) {
@@ -122,7 +123,7 @@ async function applyLinked(
   );
   // A row that wasn't locked is held by somebody, or isn't there. Asked only under the record's lock:
   // an insert that nobody sees yet can't be consumed before that is given back.
-  const absent = await existingKeys(
+  const locked = await existingKeys(
     client,
     table,
     types,
@@ -131,7 +132,7 @@ async function applyLinked(
   const decided: Decided[] = [];
   for (const [key, events] of byKey) {
     const record = records.get(refId({ object: table.object, key }));
-    if (!record || (absent.has(key) && events.some(needsRow))) {
+    if (!record || (locked.has(key) && events.some(needsRow))) {
       for (const { id, attempts } of events) {
         const reason = record ? 'the row is locked' : 'the record is locked';
         findings.held.push({ id, delayMs: delayOf(attempts), tried: true, reason });
@@ -140,7 +141,7 @@ async function applyLinked(
     }
     const row = rows.get(key)?.columns ?? null;
     const decision = decideEvents(table, record, events, {
-      rowExists: row !== null || absent.has(key),
+      rowExists: row !== null || locked.has(key),
     });
     decided.push({ record, row, events, decision });
   }

@@ -83,24 +83,24 @@ export type WebhookEvent = Common &
   );
 
 /** Type ids of the objects that have a legacy shape (`deal.propertyChange`, `DEAL_TO_COMPANY`). */
-const LEGACY_TYPES: Readonly<Record<string, string>> = {
-  contact: '0-1',
-  company: '0-2',
-  deal: '0-3',
-  ticket: '0-5',
-  product: '0-7',
-  line_item: '0-8',
-};
+const LEGACY_TYPES: ReadonlyMap<string, string> = new Map([
+  ['contact', '0-1'],
+  ['company', '0-2'],
+  ['deal', '0-3'],
+  ['ticket', '0-5'],
+  ['product', '0-7'],
+  ['line_item', '0-8'],
+]);
 
-const KINDS: Readonly<Record<string, WebhookEvent['kind']>> = {
-  propertyChange: 'property',
-  creation: 'creation',
-  deletion: 'deletion',
-  restore: 'restore',
-  merge: 'merge',
-  privacyDeletion: 'privacy',
-  associationChange: 'association',
-};
+const KINDS: ReadonlyMap<string, WebhookEvent['kind']> = new Map([
+  ['propertyChange', 'property'],
+  ['creation', 'creation'],
+  ['deletion', 'deletion'],
+  ['restore', 'restore'],
+  ['merge', 'merge'],
+  ['privacyDeletion', 'privacy'],
+  ['associationChange', 'association'],
+]);
 
 /**
  * What an event means under the mapping; undefined where it is about nothing that is mapped, or
@@ -113,10 +113,10 @@ export function understand(
 ): WebhookEvent | undefined {
   const dot = fields.subscriptionType.indexOf('.');
   const subject = fields.subscriptionType.slice(0, dot);
-  const kind = KINDS[fields.subscriptionType.slice(dot + 1)];
+  const kind = KINDS.get(fields.subscriptionType.slice(dot + 1));
   if (dot < 0 || kind === undefined) return undefined;
   const ends = kind === 'association' ? endsOf(fields) : undefined;
-  const typeId = ends?.from ?? LEGACY_TYPES[subject] ?? fields.objectTypeId ?? undefined;
+  const typeId = ends?.from ?? LEGACY_TYPES.get(subject) ?? fields.objectTypeId ?? undefined;
   const table = typeId === undefined ? undefined : mapping.objectOf(typeId);
   if (!table) return undefined;
   const common = {
@@ -168,6 +168,6 @@ function endsOf(fields: EventFields): { from: string; to: string } | undefined {
   if (fromObjectTypeId && toObjectTypeId) return { from: fromObjectTypeId, to: toObjectTypeId };
   const named = associationType?.split('_TO_') ?? [];
   if (named.length !== 2) return undefined;
-  const [from, to] = named.map((name) => LEGACY_TYPES[name.toLowerCase()] ?? name);
+  const [from, to] = named.map((name) => LEGACY_TYPES.get(name.toLowerCase()) ?? name);
   return from && to ? { from, to } : undefined;
 }

@@ -6,7 +6,7 @@ import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import type { Client } from '../../shared/postgres/pool.ts';
 import type { Tables } from '../../shared/postgres/schema.ts';
 import { receiveUnlinked, type UnlinkedId } from '../../shared/protocol/existence-inward.ts';
-import type { Findings, RecordEvent } from '../context.ts';
+import type { ApplyContext, Findings, RecordEvent } from '../context.ts';
 
 /** How long an event waits for the answer that may link its id. */
 const WAIT_MS = 250;
@@ -31,7 +31,7 @@ export async function oldestUpsert(
 /** @param byId events by HubSpot id, each in order */
 export async function rememberUnlinked(
   client: Client,
-  tables: Tables,
+  { tables, events: listeners }: Pick<ApplyContext, 'tables' | 'events'>,
   table: TableMapping,
   byId: ReadonlyMap<string, readonly RecordEvent[]>,
   upsertSince: number | undefined,
@@ -61,6 +61,21 @@ export async function rememberUnlinked(
     if (after && after !== before) next.set(id, after);
   }
   await save(client, tables, table, next, byId, findings);
+  const held = new Set(findings.held.map(({ id }) => id));
+  for (const [hubspotId, events] of byId) {
+    for (const { id, event } of events) {
+      if (held.has(id)) continue;
+      const eventId = event.eventId === undefined ? {} : { eventId: event.eventId };
+      findings.told.push(() =>
+        listeners.emit('inbound:settled', {
+          object: table.object,
+          hubspotId,
+          outcome: 'ignored',
+          ...eventId,
+        }),
+      );
+    }
+  }
 }
 
 function receive(
