@@ -52,7 +52,7 @@ tables:
       dealstage:
         column: stage
         type: enumeration
-        values: { Open: open, Won: closedwon }
+        values: { Open: open, Qualified: qualifiedtobuy, Won: closedwon }
       hs_next_step: note
       code: code
       forecast: { column: only_out, direction: outbound }
@@ -89,6 +89,8 @@ export interface RoomOptions {
   readonly secrets?: readonly string[];
   readonly portalId?: number | undefined;
   readonly sql?: string;
+  /** Listens there, and is called and signed without a proxy in between. */
+  readonly port?: number;
 }
 
 export async function openRoom(given: RoomOptions = {}): Promise<Room> {
@@ -119,7 +121,11 @@ export async function openRoom(given: RoomOptions = {}): Promise<Room> {
         appId,
         portalId: 'portalId' in given ? given.portalId : portalId,
       } as WebhookOptions['config']['hubspot'],
-      webhook: { host: '127.0.0.1', port: 0, publicUrl },
+      webhook: {
+        host: '127.0.0.1',
+        port: given.port ?? 0,
+        publicUrl: given.port ? `http://127.0.0.1:${given.port}/webhooks/hubspot` : publicUrl,
+      },
     },
     mapping: parseMapping(mappingText(given.deletes ?? 'delete'), 'test.yaml'),
     log: createSilentLogger(),
