@@ -97,7 +97,12 @@ export async function chooseServerUser(folders: readonly string[]): Promise<Serv
   if (closed === undefined) {
     return { owner, command: (file, args) => ({ file, args: [...args], ids: owner }) };
   }
-  const passing = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+  const passing = [
+    '--inh-caps=+dac_override',
+    '--ambient-caps=+dac_override',
+    // Else access(2), by which initdb looks for the server, doesn't count the capability.
+    '--securebits=+no_setuid_fixup',
+  ];
   const who = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
   if (spawnSync('setpriv', [...who, ...passing, 'true']).status !== 0) {
     throw new EmbeddedPostgresError(

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -115,6 +115,12 @@ test('the end of the server that nobody asked for is told', async () => {
 test('root runs the server in a folder that only root may enter', async () => {
   if (process.getuid?.() !== 0) return; // another user's folders are that user's to enter
   await chmod(folder, 0o700);
+  // The server's programs may lie in there too, and they look for each other by access(2).
+  const program = join(folder, 'program');
+  await writeFile(program, '');
+  await chmod(program, 0o755);
+  const { file, args, ids } = (await chooseServerUser([folder])).command('test', ['-x', program]);
+  expect(spawnSync(file, args, ids).status).toBe(0);
   expect(await query(await start(), 'select 1 as n')).toEqual([{ n: 1 }]);
 });
 
