@@ -1,5 +1,8 @@
+import express from 'express';
 import request from 'supertest';
 import { signatureHeaders } from '../../emulator/webhooks/signature.ts';
+import { createMetrics } from '../../shared/service/metrics.ts';
+import { startWebhook } from '../../webhook/main.ts';
 import { event, openRoom, propertyChange, publicUrl, type Room, secret, tables } from './room.ts';
 
 const inbox = async (room: Room) =>
@@ -221,4 +224,30 @@ test('the other paths of the server answer, each by its method', async () => {
   expect(await get('/webhooks/hubspot')).toBe(405);
   expect(await get('/elsewhere')).toBe(404);
   expect((await fetch(room.handle.url)).headers.get('x-powered-by')).toBeNull();
+});
+
+test('what the command hands over is served beside the receiver', async () => {
+  await using room = await openRoom();
+  const router = express.Router();
+  router.get('/api/hubspot/sync-status', (_request, response) => {
+    response.json({ success: true });
+  });
+  const { registry, close } = createMetrics(room.options.events, { processMetrics: false });
+  const ready = async () => ({ ready: false, checks: { 'cdc.slot': { ok: false } } });
+  await using other = await startWebhook({ ...room.options, registry, ready, routes: [router] });
+  const get = async (path: string) => (await fetch(other.url + path)).text();
+  expect(await get('/api/hubspot/sync-status')).toBe('{"success":true}');
+  expect(await get('/readyz')).toContain('cdc.slot');
+  expect(await other.ready()).toMatchObject({ ready: true });
+  expect((await request(other.url).post('/webhooks/hubspot')).status).toBe(401);
+  expect(await get('/metrics')).toContain('pg_hubspot_sync_webhook_requests_total{status="401"} 1');
+  close();
+});
+
+test('a database without the sync’s tables is said so at the start', async () => {
+  await using room = await openRoom();
+  const config = { ...room.options.config, schema: 'elsewhere' };
+  await expect(startWebhook({ ...room.options, config })).rejects.toMatchObject({
+    code: 'NOT_INITIALISED',
+  });
 });

@@ -181,7 +181,7 @@ export async function openRoom(given: RoomOptions = {}): Promise<Room> {
           );
           return row?.waiting === 0;
         },
-        { what: 'an inbox with nothing unsettled' },
+        { what: 'an inbox with nothing unsettled', timeoutMs: 20_000 },
       );
     },
     async [Symbol.asyncDispose]() {
