@@ -12,7 +12,10 @@ const runCdc: CommandBody = async ({ config, log, say }) => {
   requireAppCredentials(config);
   const { mapping } = await chooseMapping(config);
   await reachDatabase(config.databaseUrl);
-  await reachHubSpot(config.hubspot);
+  await reachHubSpot(config.hubspot).catch((error: unknown) => {
+    // No reason to stay away: the WAL is read all the same, and what changes waits in the outbox.
+    log.error({ err: error }, 'HubSpot can’t be asked now; changes wait in the outbox');
+  });
   const events = createEvents((error, event) => log.warn({ err: error, event }, 'listener failed'));
   const { registry } = createMetrics(events);
   const room = await startCdc({

@@ -37,8 +37,10 @@ export async function initialise(options: {
   readonly config: Config;
   readonly mapping: Mapping;
   readonly log: Logger;
+  /** False where HubSpot is known not to answer: no rows are linked. */
+  readonly linkRows?: boolean;
 }): Promise<Initialised> {
-  const { config, mapping, log } = options;
+  const { config, mapping, log, linkRows = true } = options;
   const { databaseUrl, schema, cdc } = config;
   const pool = createPool({ databaseUrl, applicationName: 'pg-hubspot-sync init', max: 3, log });
   try {
@@ -52,9 +54,23 @@ export async function initialise(options: {
       pool,
       log,
     });
-    const linked = await link({ config, mapping, log, pool, secret });
+    const linked = linkRows ? await link({ config, mapping, log, pool, secret }) : null;
     log.info({ migrations, publication, slot, linked }, 'initialised');
     return { migrations, publication, slot, gap: gap?.message ?? null, linked };
+  } finally {
+    await pool.end();
+  }
+}
+
+/** True once `init` has run to its end: there is a checkpoint of the slot. */
+export async function isInitialised({ databaseUrl, schema, cdc }: Config): Promise<boolean> {
+  const pool = createPool({ databaseUrl, applicationName: 'pg-hubspot-sync init', max: 1 });
+  const { checkpoint } = tablesOf(schema);
+  try {
+    const { rows: found } = await pool.query('select to_regclass($1) as found', [checkpoint]);
+    if (found[0]?.found === null) return false;
+    const { rows } = await pool.query(`select from ${checkpoint} where slot = $1`, [cdc.slot]);
+    return rows.length > 0;
   } finally {
     await pool.end();
   }

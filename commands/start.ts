@@ -3,26 +3,18 @@
  * the reference application's tables, the HubSpot emulator, sample data on both sides, and both rooms.
  * The order matters: the sample rows exist before the slot does, and the key property before cdc.
  */
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import pg from 'pg';
 import { withDemoCredentials } from '../demo/credentials.ts';
-import type { EmbeddedPostgres } from '../demo/embedded-postgres.ts';
-import { type Config, embeddedDatabase, requireAppCredentials } from '../shared/service/config.ts';
-import { serviceError } from '../shared/service/errors.ts';
+import { type Config, requireAppCredentials } from '../shared/service/config.ts';
 import { createEvents } from '../shared/service/events.ts';
-import {
-  type Handle,
-  onFirstSignal,
-  readinessOf,
-  runUntilSignal,
-} from '../shared/service/lifecycle.ts';
+import { type Handle, onFirstSignal, runUntilSignal } from '../shared/service/lifecycle.ts';
 import type { Logger } from '../shared/service/logger.ts';
 import { createMetrics } from '../shared/service/metrics.ts';
-import { initialise } from './init.ts';
+import { initialise, isInitialised } from './init.ts';
 import { chooseMapping } from './mapping.ts';
-import { reachDatabase, reachHubSpot, refuseTakenPort, sayPortInUse } from './reach.ts';
+import { reachDatabase, reachHubSpot, refuseTakenPort } from './reach.ts';
 import { type CommandBody, UsageError } from './run.ts';
+import * as demo from './start/demo.ts';
+import { startRooms } from './start/rooms.ts';
 import { describeStart, printChanges } from './terminal.ts';
 
 const runStart: CommandBody = async ({ config: given, log, own, say }) => {
@@ -42,64 +34,38 @@ const runStart: CommandBody = async ({ config: given, log, own, say }) => {
   const running: Handle[] = [];
   const endStarting = endOnSignal(running);
   try {
-    await refuseTakenPort({ ...config.webhook, variable: 'PORT' });
-    await refuseTakenPort({ ...config.cdc, variable: 'CDC_PORT' });
-    if (emulated) await refuseTakenPort({ ...config.emulator, variable: 'EMULATOR_PORT' });
-    if (embedded || emulated) running.push(await claimDataDir(config.dataDir));
+    await refuseTakenPorts(config);
+    if (embedded || emulated) running.push(await demo.claimDataDir(config.dataDir));
     if (embedded) {
-      running.push(await startDatabase(config, log, own.reset === true));
-      await createDemoOnce(config, log, emulated);
+      running.push(await demo.startDatabase(config, log, own.reset === true));
+      await demo.createDemoOnce(config, log, emulated);
     } else {
       await reachDatabase(config.databaseUrl);
     }
-    const emulator = emulated ? await startEmulatorOf(config, log) : undefined;
+    const emulator = emulated ? await demo.startEmulatorOf(config, log) : undefined;
     if (emulator) running.push(emulator.handle);
-    else await reachHubSpot(config.hubspot);
 
-    await initialise({ config, mapping, log });
-    const { mend } = await import('./doctor.ts');
-    await mend({ config, mapping, log });
-
-    const rooms: Record<string, Handle> = {};
-    const ready = () => readinessOf(rooms);
-    const { startWebhook } = await import('../webhook/main.ts');
-    const { statusRoutes } = await import('../status/sync-status.ts');
-    const { createPool } = await import('../shared/postgres/pool.ts');
-    const pool = createPool({
-      databaseUrl: config.databaseUrl,
-      applicationName: 'pg-hubspot-sync status',
-      max: 3,
+    const portalId = await askPortalId(config, log);
+    await initialise({ config, mapping, log, linkRows: portalId !== undefined });
+    if (portalId !== undefined) {
+      const { mend } = await import('./doctor.ts');
+      await mend({ config, mapping, log });
+    }
+    const urls = await startRooms({
+      config: withPortalId(config, portalId),
+      mapping,
       log,
+      events,
+      metrics,
+      onRunning: (handle) => running.push(handle),
     });
-    running.push(poolHandle(pool));
-    const webhook = await startWebhook({
-      config,
-      mapping,
-      log: log.child({ room: 'webhook' }),
-      events,
-      registry: metrics.registry,
-      ready,
-      routes: [statusRoutes({ pool, schema: config.schema, statusToken: config.statusToken })],
-    }).catch(sayPortInUse({ ...config.webhook, variable: 'PORT' }));
-    rooms.webhook = webhook;
-    running.push(webhook);
-    const { startCdc } = await import('../cdc/main.ts');
-    const cdc = await startCdc({
-      config,
-      mapping,
-      log: log.child({ room: 'cdc' }),
-      events,
-      registry: metrics.registry,
-    }).catch(sayPortInUse({ ...config.cdc, variable: 'CDC_PORT' }));
-    rooms.cdc = cdc;
-    running.push(cdc);
-
     say(
       describeStart({
         config,
-        urls: { webhook: webhook.url, cdc: cdc.url, emulator: emulator?.url },
+        urls: { ...urls, emulator: emulator?.url },
         mapping: mappingSays,
-        sampleDeal: embedded && emulated ? await findSampleDeal(config.databaseUrl) : undefined,
+        sampleDeal:
+          embedded && emulated ? await demo.findSampleDeal(config.databaseUrl) : undefined,
       }),
     );
     const silence = printChanges(events, say);
@@ -116,169 +82,40 @@ const runStart: CommandBody = async ({ config: given, log, own, say }) => {
   }
 };
 
+/** Before the slow parts; the real listening comes later. */
+async function refuseTakenPorts({ webhook, cdc, emulator, hubspot }: Config): Promise<void> {
+  await refuseTakenPort({ ...webhook, variable: 'PORT' });
+  await refuseTakenPort({ ...cdc, variable: 'CDC_PORT' });
+  if (hubspot.emulated) await refuseTakenPort({ ...emulator, variable: 'EMULATOR_PORT' });
+}
+
+/**
+ * The account's id, as HubSpot says it. At the first set-up a HubSpot that can't be asked is an error;
+ * later on it isn't, since changes must reach the outbox all the same: the WAL doesn't wait for HubSpot.
+ * @returns undefined when HubSpot can't be asked now
+ */
+async function askPortalId(config: Config, log: Logger): Promise<number | undefined> {
+  try {
+    return await reachHubSpot(config.hubspot);
+  } catch (error) {
+    if (!(await isInitialised(config))) throw error;
+    log.error({ err: error }, 'HubSpot can’t be asked now; changes wait in the outbox');
+    return undefined;
+  }
+}
+
+/** The variable overrides what HubSpot says. */
+function withPortalId(config: Config, portalId: number | undefined): Config {
+  const { hubspot } = config;
+  return { ...config, hubspot: { ...hubspot, portalId: hubspot.portalId ?? portalId } };
+}
+
 /** A signal while things are still starting ends what was started. @returns takes the listeners away */
 function endOnSignal(running: readonly Handle[]): () => void {
   return onFirstSignal(async () => {
     for (const handle of [...running].reverse()) await handle.stop().catch(() => undefined);
     process.exit(0);
   });
-}
-
-/** A handle for something that only has an end. `fails` rejects the promise. */
-function handleFrom(end: () => Promise<void>, fails?: Promise<Error>): Handle {
-  let resolve: () => void = () => undefined;
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  promise.catch(() => undefined);
-  void fails?.then((error) => reject(error));
-  let ended: Promise<void> | undefined;
-  const stop = () => {
-    ended ??= end().then(resolve);
-    return ended;
-  };
-  return { promise, ready: async () => true, stop, [Symbol.asyncDispose]: stop };
-}
-
-function poolHandle(pool: { end(): Promise<void> }): Handle {
-  return handleFrom(() => pool.end());
-}
-
-async function claimDataDir(dataDir: string): Promise<Handle> {
-  const { claimFolder } = await import('../demo/leftover.ts');
-  const release = await claimFolder(dataDir).catch((error: Error) => {
-    throw serviceError('ALREADY_RUNNING', error.message, { dataDir }, error);
-  });
-  return handleFrom(release);
-}
-
-async function startDatabase(config: Config, log: Logger, reset: boolean): Promise<Handle> {
-  const { startEmbeddedPostgres } = await import('../demo/embedded-postgres.ts');
-  const { endLeftover } = await import('../demo/leftover.ts');
-  const dataDir = join(config.dataDir, 'pg');
-  let server: EmbeddedPostgres;
-  try {
-    if (reset) {
-      await endLeftover(dataDir);
-      for (const name of ['pg', 'pg.new', 'pg.log', 'emulator']) {
-        await rm(join(config.dataDir, name), { recursive: true, force: true });
-      }
-      log.info({ dataDir: config.dataDir }, 'the demo’s database and HubSpot were emptied');
-    }
-    server = await startEmbeddedPostgres({
-      dataDir,
-      port: config.embeddedPort,
-      user: embeddedDatabase.user,
-      password: embeddedDatabase.password,
-    });
-  } catch (error) {
-    const message = (error as Error).message;
-    if (/is in use$/.test(message)) {
-      const variable = 'EMBEDDED_POSTGRES_PORT';
-      const port = config.embeddedPort;
-      throw serviceError('PORT_IN_USE', `Port ${port} on 127.0.0.1 is in use (${variable}).`, {
-        port,
-        variable,
-      });
-    }
-    throw serviceError('EMBEDDED_POSTGRES', message, undefined, error);
-  }
-  const died = server.died.then((reason) => serviceError('EMBEDDED_POSTGRES', reason));
-  return handleFrom(() => server.stop(), died);
-}
-
-/** The application's database with its tables, and with sample rows on both sides of the emulator. */
-async function createDemoOnce(config: Config, log: Logger, emulated: boolean): Promise<void> {
-  const { createDemo, hasDemo } = await import('../demo/sample.ts');
-  await createDatabase(config.databaseUrl);
-  if (await hasDemo(config.databaseUrl)) return;
-  if (!emulated) {
-    await createDemo(config.databaseUrl);
-    return;
-  }
-  const { startEmulator } = await import('../emulator/server.ts');
-  // Records without rows are what a start left that was cut short: the two are made together.
-  await rm(emulatorFolder(config), { recursive: true, force: true });
-  await mkdir(emulatorFolder(config), { recursive: true });
-  const emulator = await startEmulator({
-    ...emulatorOptions(config),
-    port: 0,
-    // Nobody is told of records that are about to be rows.
-    webhookUrl: null,
-    behaviour: { derivedBumpChance: 0 },
-  });
-  try {
-    const counts = await createDemo(config.databaseUrl, {
-      baseUrl: emulator.url,
-      accessToken: config.emulator.token,
-    });
-    log.info(counts, 'sample data was made on both sides');
-  } finally {
-    await emulator.stop();
-  }
-}
-
-async function createDatabase(databaseUrl: string): Promise<void> {
-  const url = new URL(databaseUrl);
-  const name = decodeURIComponent(url.pathname.slice(1));
-  url.pathname = '/postgres';
-  const client = new pg.Client({ connectionString: url.href });
-  await client.connect();
-  try {
-    const { rows } = await client.query('select 1 from pg_database where datname = $1', [name]);
-    if (rows.length === 0) await client.query(`create database ${pg.escapeIdentifier(name)}`);
-  } finally {
-    await client.end();
-  }
-}
-
-function emulatorFolder(config: Config): string {
-  return join(config.dataDir, 'emulator');
-}
-
-function emulatorOptions(config: Config) {
-  const { hubspot, emulator } = withDemoCredentials(config);
-  return {
-    host: emulator.host,
-    port: emulator.port,
-    dataDir: emulatorFolder(config),
-    token: emulator.token,
-    rateLimit: emulator.rateLimit,
-    clientSecret: hubspot.clientSecrets[0] as string,
-    appId: hubspot.appId,
-    portalId: hubspot.portalId,
-  };
-}
-
-async function startEmulatorOf(
-  config: Config,
-  log: Logger,
-): Promise<{ readonly url: string; readonly handle: Handle }> {
-  const { startEmulator } = await import('../emulator/server.ts');
-  const emulator = await startEmulator({
-    ...emulatorOptions(config),
-    webhookUrl: config.webhook.publicUrl,
-    log: log.child({ room: 'emulator' }),
-  }).catch(sayPortInUse({ ...config.emulator, variable: 'EMULATOR_PORT' }));
-  return { url: emulator.url, handle: handleFrom(() => emulator.stop()) };
-}
-
-async function findSampleDeal(
-  databaseUrl: string,
-): Promise<{ key: string; hubspotId: string } | undefined> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query(
-      `select id from opportunities where id like 'hs\\_%' order by id limit 1`,
-    );
-    const key = rows[0]?.id as string | undefined;
-    return key === undefined ? undefined : { key, hubspotId: key.slice(3) };
-  } finally {
-    await client.end();
-  }
 }
 
 export default runStart;

@@ -33,8 +33,11 @@ export function createPool({ databaseUrl, applicationName, max = 10, log }: Pool
   pool.on('connect', (client) => {
     client.on('error', (error) => log?.debug({ err: error }, 'a database session ended'));
   });
-  // An idle session that dies is no reason to end the process: the next query opens another.
-  pool.on('error', (error) => log?.warn({ err: error }, 'an idle database session ended'));
+  // An idle session that dies is no reason to end the process: the next query opens another. While
+  // the pool is ended, a server that shuts down may be faster than the session's own farewell.
+  pool.on('error', (error) => {
+    if (!pool.ending) log?.warn({ err: error }, 'an idle database session ended');
+  });
   return pool;
 }
 
