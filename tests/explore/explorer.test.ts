@@ -26,6 +26,16 @@ test('the trace of a violation is a shortest one', () => {
   ]);
 });
 
+test('it can end at the first violation', () => {
+  const model = walk(
+    (at) => [at + 1],
+    (at) => at === 5,
+  );
+  const { violations, states, complete } = explore(model, { first: true });
+  expect(violations).toHaveLength(1);
+  expect({ states, complete }).toEqual({ states: 6, complete: false });
+});
+
 test('the most steps of any one run are counted', () => {
   const model = walk(
     (at) => (at < 8 ? [at + 1, at + 3] : []),

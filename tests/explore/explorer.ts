@@ -47,7 +47,11 @@ export interface Report {
   readonly violations: readonly Violation[];
 }
 
-export function explore<S>(model: Model<S>, { max = 20_000_000 } = {}): Report {
+/**
+ * Explores until nothing new is found, or more states than `max` are, or, with `first`, the first
+ * violation is.
+ */
+export function explore<S>(model: Model<S>, { max = 20_000_000, first = false } = {}): Report {
   const ids = new Map<string, number>();
   const parent = growing();
   const via = growing();
@@ -75,6 +79,7 @@ export function explore<S>(model: Model<S>, { max = 20_000_000 } = {}): Report {
         const known = found.get(kind);
         if (known) known.count++;
         else found.set(kind, { what: wrong, id, count: 1 });
+        if (first) break;
         continue;
       }
       for (const [index, step] of steps.entries()) {
@@ -83,7 +88,7 @@ export function explore<S>(model: Model<S>, { max = 20_000_000 } = {}): Report {
         edges.tally.push(step.tally === undefined ? 0 : tallyIndex(step.tally));
       }
     }
-    if (ids.size > max) complete = false;
+    if (ids.size > max || (first && found.size > 0)) complete = false;
     current = queue;
     queue = [];
     depth++;
@@ -101,14 +106,14 @@ export function explore<S>(model: Model<S>, { max = 20_000_000 } = {}): Report {
       most[tally] = Math.max(...model.starts.map((_, start) => ends.most[index]?.[start] ?? 0));
     });
     if (ends.endless.length > 0) {
-      const [first, ...loop] = ends.endless as [number, ...number[]];
+      const [entry, ...loop] = ends.endless as [number, ...number[]];
       violations.push({
         what: 'no end: this can go on for ever',
         count: 1,
         trace: [
-          ...traceTo(model, parent, via, first),
+          ...traceTo(model, parent, via, entry),
           '-- and from here, again and again --',
-          ...namesAlong(model, parent, via, first, loop),
+          ...namesAlong(model, parent, via, entry, loop),
         ],
       });
     }
