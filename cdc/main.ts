@@ -39,8 +39,8 @@ export interface CdcHandle extends Handle {
   readonly url: string;
 }
 
-/** What ends a term and is no fault of ours: another process took over, or a session ended. */
-const PASSING = new Set(['LEASE_LOST']);
+/** What ends a term but may pass: another process took over, the database didn't take an answer. */
+const PASSING = new Set(['LEASE_LOST', 'SETTLEMENT_FAILED']);
 const PAUSE_FIRST_MS = 500;
 const PAUSE_MOST_MS = 15_000;
 

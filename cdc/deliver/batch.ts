@@ -5,8 +5,17 @@ import type { Claimed } from './claimed.ts';
 export type Batch = readonly Claimed[];
 
 /** What may go into one call together. */
-function groupOf({ object, operation, association }: Claimed): string {
-  return association ? `${object}/${operation}/${association.toObject}` : `${object}/${operation}`;
+function groupOf({ object, operation, association, suspicion }: Claimed): string {
+  return `${object}/${operation}/${association?.toObject ?? ''}/${sizeOf(suspicion, batchSizes.write)}`;
+}
+
+/**
+ * A batch that HubSpot failed with more than once may hold a record that is the reason: such batches
+ * get smaller until it stands alone.
+ */
+function sizeOf(suspicion: number, size: number): number {
+  if (suspicion < 2) return size;
+  return Math.max(1, Math.floor(size / 4 ** (suspicion - 1)));
 }
 
 /**
@@ -18,10 +27,11 @@ export function makeBatches(claimed: readonly Claimed[], size: number = batchSiz
   const batches: Claimed[][] = [];
   for (const item of claimed) {
     const group = groupOf(item);
-    const identity = (item.hubspotId ?? item.keyValue).toLowerCase();
+    const identity = (item.hubspotId ?? item.keyValue ?? '').toLowerCase();
+    const most = sizeOf(item.suspicion, size);
     const candidates = open.get(group) ?? [];
     open.set(group, candidates);
-    let place = candidates.find((c) => c.batch.length < size && !c.identities.has(identity));
+    let place = candidates.find((c) => c.batch.length < most && !c.identities.has(identity));
     if (!place) {
       place = { batch: [], identities: new Set() };
       candidates.push(place);

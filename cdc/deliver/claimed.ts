@@ -17,8 +17,8 @@ export interface Claimed {
   readonly send: Readonly<Record<string, Value>>;
   /** What is sent, with constant companions and, on an upsert, the key property. */
   readonly wire: Readonly<Record<string, string>>;
-  /** Value of the key property, for an upsert. */
-  readonly keyValue: string;
+  /** Value of the key property; of an upsert only. */
+  readonly keyValue: string | null;
   /** For `associate`: the other record, and the one it replaces. */
   readonly association?: AssociationChange;
   /** Commit time of the first change, epoch ms. */
@@ -26,6 +26,8 @@ export interface Claimed {
   readonly firstLsn: string;
   readonly lastLsn: string;
   readonly attempts: number;
+  /** How often its batch ended in a way that one of its records may be the reason of. */
+  readonly suspicion: number;
 }
 
 export interface AssociationChange {
@@ -47,8 +49,8 @@ export type Outcome =
     }
   | { readonly kind: 'archived'; readonly date: DateBracket }
   | { readonly kind: 'associated'; readonly date: DateBracket }
-  /** HubSpot has no record of that id. */
-  | { readonly kind: 'missing'; readonly date: DateBracket }
+  /** HubSpot has no record of that id, of an association at either end. */
+  | { readonly kind: 'missing' }
   /** HubSpot refuses what was sent for good. */
   | { readonly kind: 'refused'; readonly error: ItemError }
   /** HubSpot refuses properties altogether: they leave the mapping until the next start. */

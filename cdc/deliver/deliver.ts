@@ -9,6 +9,7 @@ import { inTransaction } from '../../shared/postgres/pool.ts';
 import { lockRecords, saveRecords } from '../../shared/postgres/records.ts';
 import { isAbandoned } from '../../shared/protocol/record.ts';
 import { giveUp } from '../../shared/protocol/settle.ts';
+import { errorTable } from '../../shared/service/errors.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import { type Batch, makeBatches } from './batch.ts';
 import { claimDue } from './claim.ts';
@@ -23,6 +24,16 @@ const UNDER_WAY = 8;
 /** Shortest time after which an empty outbox is looked at again. */
 const IDLE_MS = 100;
 const SETTLE_ATTEMPTS = 8;
+
+export const deliverError = errorTable({
+  SETTLEMENT_FAILED: {
+    disposition: 'stop',
+    advice: 'Check the database; the calls are read back from HubSpot when delivery begins anew.',
+  },
+});
+
+/** Deadlock, serialization failure, lock time-out: the next try most likely passes. */
+const LOST = new Set(['40P01', '40001', '55P03']);
 
 /** Starts delivery. Calls that a dead process left are given up first: their outcome is unknown. */
 export async function startDeliver(context: DeliverContext): Promise<Loop> {
@@ -77,8 +88,8 @@ async function deliverBatch(context: DeliverContext, batch: Batch, stopping: Abo
 }
 
 /**
- * A settlement that fails for a passing reason is tried again; one that can't be stored at all stops
- * delivery, and the calls are found as abandoned at the next start and read back.
+ * A settlement that fails for a passing reason is tried again; one that can't be stored at all ends
+ * the term, and the calls are found as abandoned at the next one and read back.
  */
 async function settleSurely(
   context: DeliverContext,
@@ -91,9 +102,13 @@ async function settleSurely(
       return;
     } catch (error) {
       const { disposition, code } = error as { disposition?: string; code?: string };
-      if (disposition === 'stop' || attempt === SETTLE_ATTEMPTS) throw error;
-      context.log.warn({ err: error, sqlstate: code, attempt }, 'settling a batch failed');
-      await new Promise((resolve) => setTimeout(resolve, Math.min(5000, 100 * 2 ** attempt)));
+      if (disposition === 'stop') throw error;
+      if (attempt === SETTLE_ATTEMPTS) {
+        throw deliverError('SETTLEMENT_FAILED', 'a batch can’t be settled', { code }, error);
+      }
+      const level = LOST.has(code ?? '') ? 'debug' : 'warn';
+      context.log[level]({ err: error, sqlstate: code, attempt }, 'settling a batch failed');
+      await new Promise((resolve) => setTimeout(resolve, Math.min(5000, 50 * 2 ** attempt)));
     }
   }
 }

@@ -5,12 +5,17 @@ import { pendingValues, type Unconvertible } from '../../shared/postgres/values.
 import type { ExistencePolicy, PendingExistence } from '../../shared/protocol/existence.ts';
 import type { Pending, Pendings } from '../../shared/protocol/state.ts';
 
+export type Associations = Readonly<Record<string, PendingMark>>;
+
 /** What waits for a record, in the protocol's words; associations keep their stored form. */
 export interface Waiting {
   readonly op: PendingExistence | null;
+  /** The key property is among them after the row's key was changed. */
   readonly pendings: Pendings;
-  readonly associations: Readonly<Record<string, PendingMark>>;
+  readonly associations: Associations;
   readonly unconvertible: readonly Unconvertible[];
+  /** Columns that something waits for and whose text isn't known. */
+  readonly unknown: readonly string[];
 }
 
 export function existencePolicy(table: TableMapping): ExistencePolicy {
@@ -22,12 +27,25 @@ export function operationOf(outbox: OutboxRow | null): PendingExistence | null {
 }
 
 export function waitingOf(table: TableMapping, record: StoredRecord): Waiting {
-  const { pendings, unconvertible } = pendingValues(table, record);
-  const names = new Set(table.associations.map(({ name }) => name));
-  const associations = Object.fromEntries(
-    Object.entries(record.outbox?.pending ?? {}).filter(([name]) => names.has(name)),
-  );
-  return { op: operationOf(record.outbox), pendings, associations, unconvertible };
+  const { pendings, unconvertible, unknown } = pendingValues(table, record);
+  const pending = record.outbox?.pending ?? {};
+  const associations: Record<string, PendingMark> = {};
+  for (const { name, column } of table.associations) {
+    const mark = pending[name];
+    if (!mark) continue;
+    associations[name] = mark;
+    if (record.image?.[column] === undefined) unknown.push(column);
+  }
+  const key = pending[table.idProperty];
+  if (key) {
+    try {
+      pendings[table.idProperty] = { ...key, value: table.keyValue(record.key) };
+    } catch (error) {
+      const column = table.key.join(', ');
+      unconvertible.push({ property: table.idProperty, column, error: error as Error });
+    }
+  }
+  return { op: operationOf(record.outbox), pendings, associations, unconvertible, unknown };
 }
 
 /**
@@ -38,7 +56,7 @@ export function keepWaiting(
   record: StoredRecord,
   op: PendingExistence | null,
   pendings: Pendings,
-  associations: Readonly<Record<string, PendingMark>>,
+  associations: Associations,
   now: number,
 ): void {
   const marks = Object.fromEntries(
@@ -65,4 +83,23 @@ export function keepWaiting(
     operation: op?.operation ?? null,
     pending,
   };
+}
+
+/** What an outbox row that isn't sent waits for, by the code that stands in its `error`. */
+export type WaitReason =
+  | 'WAITS_FOR_MARK'
+  | 'WAITS_FOR_ROW'
+  | 'WAITS_FOR_TWIN'
+  | 'WAITS_FOR_ASSOCIATED';
+
+/** Leaves the row in the outbox for later, and says in it what for. */
+export function waitFor(record: StoredRecord, reason: WaitReason, until: number): void {
+  if (record.outbox) record.outbox = { ...record.outbox, dueAt: until, error: reason };
+}
+
+export function without<T>(
+  all: Readonly<Record<string, T>>,
+  names: readonly string[],
+): Record<string, T> {
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !names.includes(name)));
 }

@@ -76,7 +76,7 @@ async function call(
         object,
         table.idProperty,
         batch.map(({ keyValue, wire, request }) => ({
-          key: keyValue,
+          key: keyValue as string,
           properties: wire,
           traceId: request,
         })),
@@ -97,16 +97,18 @@ async function call(
   }
 }
 
-/** The new primary is written before the old one is taken away (or stays as a plain association). */
+/**
+ * The new primary is written before the old one is taken away (or stays as a plain association),
+ * and an old one is only taken away where the new one was written.
+ */
 async function associate(hubspot: HubSpot, batch: Batch, options: CallOptions) {
   const [{ object, association, table }] = batch as [Claimed];
   const toObject = association?.toObject ?? '';
   const typeId = table.associations.find((a) => a.name === association?.name)?.typeId ?? 0;
-  const made = batch.filter((item) => item.association?.to);
-  const ended = batch.filter(({ association: a }) => a?.replaces && a.replaces !== a.to);
-  let errors: readonly ItemError[] = [];
+  const failed = new Map<string, Outcome>();
   let date: DateBracket = { low: 0, high: 0 };
   let status = 200;
+  const made = batch.filter((item) => item.association?.to);
   if (made.length > 0) {
     const answer = await hubspot.createAssociations(
       object,
@@ -118,8 +120,12 @@ async function associate(hubspot: HubSpot, batch: Batch, options: CallOptions) {
       })),
       options,
     );
-    ({ errors, date, status } = answer);
+    ({ date, status } = answer);
+    noteFailed(failed, made, answer.errors);
   }
+  const ended = batch.filter(
+    ({ request, association: a }) => a?.replaces && a.replaces !== a.to && !failed.has(request),
+  );
   if (ended.length > 0) {
     const answer = await hubspot.archiveAssociations(
       object,
@@ -130,34 +136,37 @@ async function associate(hubspot: HubSpot, batch: Batch, options: CallOptions) {
       })),
       options,
     );
-    date = answer.date;
+    date = date.high === 0 ? answer.date : { low: date.low, high: answer.date.high };
+    noteFailed(failed, ended, answer.errors);
   }
-  const outcomes = all(batch, { kind: 'associated', date });
-  for (const error of errors) {
-    for (const item of made) {
-      if (errorIsAbout(error, item)) outcomes.set(item.request, ofItemError(error, date));
-    }
-  }
-  return { outcomes, status };
+  return { outcomes: new Map([...all(batch, { kind: 'associated', date }), ...failed]), status };
 }
 
-function errorIsAbout(error: ItemError, item: Claimed): boolean {
-  const ids = [item.hubspotId, item.association?.to];
-  // An error that names nobody may be about any of them: none is taken for done.
-  return error.ids.length === 0 || error.ids.some((id) => ids.includes(id));
+function noteFailed(
+  failed: Map<string, Outcome>,
+  items: Batch,
+  errors: readonly ItemError[],
+): void {
+  for (const error of errors) {
+    // An error that names nobody may be about any of them: none is taken for done.
+    const about = items.filter(
+      ({ hubspotId }) => error.ids.length === 0 || error.ids.includes(hubspotId ?? ''),
+    );
+    for (const { request } of about) failed.set(request, ofItemError(error));
+  }
 }
 
 /** Results come in no order: matched by trace id, else by HubSpot id, else by the key. */
 function match(batch: Batch, answer: BatchAnswer): Map<string, Outcome> {
   const byRequest = new Map(batch.map((item) => [item.request, item]));
   const byId = new Map(batch.flatMap((item) => (item.hubspotId ? [[item.hubspotId, item]] : [])));
-  const byKey = new Map(batch.map((item) => [item.keyValue, item]));
+  const byKey = new Map(batch.map((item) => [item.keyValue ?? '', item]));
   const itemOf = (result: RecordAnswer, idProperty: string) =>
     byRequest.get(result.traceId ?? '') ??
     byId.get(result.id) ??
     byKey.get(result.key ?? result.properties[idProperty] ?? '');
   const outcomes = new Map<string, Outcome>();
-  const { startedAt, completedAt, correlationId, date } = answer;
+  const { startedAt, completedAt, correlationId } = answer;
   for (const result of answer.results) {
     const item = itemOf(result, batch[0]?.table.idProperty ?? '');
     if (!item) continue;
@@ -176,7 +185,7 @@ function match(batch: Batch, answer: BatchAnswer): Map<string, Outcome> {
     ];
     for (const item of about) {
       if (item && !outcomes.has(item.request)) {
-        outcomes.set(item.request, ofItemError(error, date));
+        outcomes.set(item.request, ofItemError(error));
       }
     }
   }
@@ -188,8 +197,8 @@ function match(batch: Batch, answer: BatchAnswer): Map<string, Outcome> {
   return outcomes;
 }
 
-function ofItemError(error: ItemError, date: DateBracket): Outcome {
-  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing', date };
+function ofItemError(error: ItemError): Outcome {
+  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing' };
   switch (error.disposition) {
     case 'property':
       return { kind: 'property-refused', error };
@@ -245,7 +254,7 @@ function refusalOf(error: HubSpotError): Outcome {
     existingIds: [],
     ...(error.correlationId === undefined ? {} : { correlationId: error.correlationId }),
   };
-  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing', date: { low: 0, high: 0 } };
+  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing' };
   return { kind: 'refused', error: { ...item, properties: error.properties } };
 }
 

@@ -56,6 +56,7 @@ export interface DeadLetter {
   readonly payload?: unknown;
 }
 
+/** A letter that is open already, word for word, isn't written twice. */
 export async function buryDeadLetters(
   client: Client,
   tables: Tables,
@@ -64,7 +65,14 @@ export async function buryDeadLetters(
   for (const letter of letters) {
     await client.query(
       `insert into ${tables.deadLetter} (direction, object_type, key, hubspot_id, code, message, advice, correlation_id, payload)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+       select v.*, $9::text::json
+         from (values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text))
+              as v (direction, object_type, key, hubspot_id, code, message, advice, correlation_id)
+        where not exists (
+          select from ${tables.deadLetter} d
+           where d.object_type = v.object_type and d.key is not distinct from v.key and d.state = 'open'
+             and d.direction = v.direction and d.hubspot_id is not distinct from v.hubspot_id
+             and d.code = v.code and d.message = v.message and d.payload::text is not distinct from $9::text)`,
       [
         letter.direction,
         letter.object,
@@ -81,19 +89,41 @@ export async function buryDeadLetters(
   }
 }
 
-/** Open letters of records that were delivered since: a later change cured the fault. */
+/** A record, and the properties of it that are equal on both sides since now. */
+export interface Cured {
+  readonly object: string;
+  readonly key: string;
+  readonly properties: readonly string[];
+}
+
+/**
+ * Closes the open outbound letters of records that were delivered since, as far as what they are
+ * about was: a letter names its properties in its payload.
+ */
 export async function cureDeadLetters(
   client: Client,
   tables: Tables,
-  direction: Direction,
-  records: readonly { readonly object: string; readonly key: string }[],
+  cured: readonly Cured[],
 ): Promise<void> {
-  if (records.length === 0) return;
+  if (cured.length === 0) return;
   await client.query(
     `update ${tables.deadLetter} d set state = 'cured', updated_at = now()
-       from unnest($2::text[], $3::text[]) as t (o, k)
-      where d.object_type = t.o and d.key = t.k and d.direction = $1 and d.state = 'open'`,
-    [direction, records.map((r) => r.object), records.map((r) => r.key)],
+       from unnest($1::text[], $2::text[], $3::jsonb[]) as t (o, k, p)
+      where d.object_type = t.o and d.key = t.k and d.direction = 'outbound' and d.state = 'open'
+        and coalesce((d.payload -> 'properties')::jsonb, '[]') <@ t.p`,
+    [
+      cured.map((c) => c.object),
+      cured.map((c) => c.key),
+      cured.map((c) => JSON.stringify(c.properties)),
+    ],
+  );
+  await client.query(
+    `update ${tables.record} r set sync_error = null
+       from unnest($1::text[], $2::text[]) as t (o, k)
+      where r.object_type = t.o and r.key = t.k and r.sync_error is not null
+        and not exists (select from ${tables.deadLetter} d
+                         where d.object_type = r.object_type and d.key = r.key and d.state = 'open')`,
+    [cured.map((c) => c.object), cured.map((c) => c.key)],
   );
 }
 

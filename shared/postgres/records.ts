@@ -204,6 +204,7 @@ export async function saveRecords(
   await saveOutbox(client, tables, all);
 }
 
+/** An id that a record had once doesn't take it from the record that is linked to it now. */
 async function saveIds(client: Client, tables: Tables, records: readonly StoredRecord[]) {
   const ids = records.flatMap((r) =>
     r.state.existence.ids.map(({ id, dead }) => ({ object: r.object, key: r.key, id, dead })),
@@ -214,8 +215,11 @@ async function saveIds(client: Client, tables: Tables, records: readonly StoredR
      select o, i, k, l, u from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) as t (o, i, k, l, u)
      on conflict (object_type, hubspot_id) do update
        set key = excluded.key, dead_low = excluded.dead_low, dead_high = excluded.dead_high, wanted_at = null
-     where (h.key, h.dead_low, h.dead_high) is distinct from (excluded.key, excluded.dead_low, excluded.dead_high)
-        or h.wanted_at is not null`,
+     where ((h.key, h.dead_low, h.dead_high) is distinct from (excluded.key, excluded.dead_low, excluded.dead_high)
+            or h.wanted_at is not null)
+       and not exists (
+         select from ${tables.record} r
+          where r.object_type = h.object_type and r.hubspot_id = h.hubspot_id and r.key <> excluded.key)`,
     [
       ids.map((i) => i.object),
       ids.map((i) => i.id),

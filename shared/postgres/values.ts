@@ -55,19 +55,28 @@ export function rowValues(
 export function pendingValues(
   table: TableMapping,
   record: Pick<StoredRecord, 'state' | 'image' | 'outbox'>,
-): { pendings: Record<string, Pending>; unconvertible: Unconvertible[] } {
+): {
+  pendings: Record<string, Pending>;
+  unconvertible: Unconvertible[];
+  /** Columns that something waits for and whose text the stream hasn't carried yet. */
+  unknown: string[];
+} {
   const pendings: Record<string, Pending> = {};
   const unconvertible: Unconvertible[] = [];
+  const unknown: string[] = [];
   for (const [property, { cause, seq }] of Object.entries(record.outbox?.pending ?? {})) {
     const mapping = table.property(property);
     if (!mapping) continue;
     const text = record.image?.[mapping.column];
-    if (text === undefined) continue;
+    if (text === undefined) {
+      unknown.push(mapping.column);
+      continue;
+    }
     try {
       pendings[property] = { value: toValue(mapping, record.state, text), cause, seq };
     } catch (error) {
       unconvertible.push({ property, column: mapping.column, error: error as Error });
     }
   }
-  return { pendings, unconvertible };
+  return { pendings, unconvertible, unknown };
 }

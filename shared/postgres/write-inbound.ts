@@ -25,6 +25,8 @@ export interface InboundWrite {
   >;
   /** The row's columns as locked; null for an insert. */
   readonly row: Image | null;
+  /** The HubSpot record lives again: the column that marks a deleted one is cleared. */
+  readonly unmark?: boolean;
 }
 
 export interface WrittenRow {
@@ -53,15 +55,32 @@ export interface WriteContext {
 /** Errors that are about the whole transaction, not about a row: they are thrown. */
 const NOT_OF_A_ROW = /^(40|57|53|08|XX|25|55P03)/;
 
+/** Values of one mark stay below this many characters, but for a record's own. */
+const MARK_CHARACTERS = 128 * 1024;
+
 /**
- * Writes all that Postgres accepts. @throws on errors that no single row is to blame for (deadlock,
- * serialization, shutdown, lock time-out): the caller rolls back and tries again.
+ * Writes all that Postgres accepts; of an update that is refused, each property that is accepted
+ * alone. @throws on errors that no single row is to blame for (deadlock, serialization, shutdown,
+ * lock time-out): the caller rolls back and tries again.
  */
 export async function writeInbound(
   context: WriteContext,
   writes: readonly InboundWrite[],
 ): Promise<{ written: WrittenRow[]; refused: RefusedRow[] }> {
-  if (writes.length === 0) return { written: [], refused: [] };
+  const written: WrittenRow[] = [];
+  const refused: RefusedRow[] = [];
+  for (const part of partsOf(writes)) {
+    const result = await writePart(context, part);
+    written.push(...result.written);
+    refused.push(...result.refused);
+  }
+  return { written, refused };
+}
+
+async function writePart(
+  context: WriteContext,
+  writes: readonly InboundWrite[],
+): Promise<{ written: WrittenRow[]; refused: RefusedRow[] }> {
   const { client } = context;
   await client.query('savepoint inbound');
   try {
@@ -75,17 +94,48 @@ export async function writeInbound(
     if (!(error instanceof Error) || code === '' || NOT_OF_A_ROW.test(code)) throw error;
     await client.query('rollback to savepoint inbound; release savepoint inbound');
     const [only] = writes;
-    if (writes.length === 1 && only) {
-      return { written: [], refused: [{ write: only, code, detail: describe(error), error }] };
-    }
-    const half = Math.ceil(writes.length / 2);
-    const first = await writeInbound(context, writes.slice(0, half));
-    const second = await writeInbound(context, writes.slice(half));
-    return {
-      written: [...first.written, ...second.written],
-      refused: [...first.refused, ...second.refused],
-    };
+    if (writes.length > 1) return writeHalves(context, writes);
+    if (!only) throw error;
+    const single = singlesOf(only);
+    if (single.length > 1) return writeHalves(context, single);
+    return { written: [], refused: [{ write: only, code, detail: describe(error), error }] };
   }
+}
+
+async function writeHalves(context: WriteContext, writes: readonly InboundWrite[]) {
+  const half = Math.ceil(writes.length / 2);
+  const first = await writePart(context, writes.slice(0, half));
+  const second = await writePart(context, writes.slice(half));
+  return {
+    written: [...first.written, ...second.written],
+    refused: [...first.refused, ...second.refused],
+  };
+}
+
+/** An update, property by property. */
+function singlesOf({ unmark, ...write }: InboundWrite): InboundWrite[] {
+  if (write.kind !== 'update') return [];
+  const singles: InboundWrite[] = Object.entries(write.values).map(([name, value]) => ({
+    ...write,
+    values: { [name]: value },
+  }));
+  return unmark ? [{ ...write, values: {}, unmark }, ...singles] : singles;
+}
+
+function partsOf(writes: readonly InboundWrite[]): InboundWrite[][] {
+  const parts: InboundWrite[][] = [];
+  let size = Number.POSITIVE_INFINITY;
+  for (const write of writes) {
+    const values = Object.values(write.values);
+    const own = values.reduce((sum, { value }) => sum + value.length + 100, 100);
+    if (size + own > MARK_CHARACTERS) {
+      parts.push([]);
+      size = 0;
+    }
+    parts.at(-1)?.push(write);
+    size += own;
+  }
+  return parts;
 }
 
 function describe(error: Error): string {
@@ -136,6 +186,7 @@ async function writeTogether(context: WriteContext, writes: readonly InboundWrit
   await updateRows(context, written, texts);
   await insertRows(context, written, texts);
   await deleteRows(context, written);
+  await unmarkRows(context, written);
   return written;
 }
 
@@ -201,6 +252,7 @@ async function insertRows(
     table.key.forEach((name, k) => {
       row[name] = key[k] ?? null;
     });
+    if (table.hubspotIdColumn) row[table.hubspotIdColumn] = write.hubspotId;
     const columns = Object.keys(row).filter((name) => {
       const type = types.get(name);
       return !(row[name] === null && type?.notNull && type.hasDefault);
@@ -214,27 +266,51 @@ async function insertRows(
 }
 
 /** By the mapping's policy: removes the row, or sets its mark column; `keep` writes nothing. */
-async function deleteRows({ client, table, types }: WriteContext, written: readonly WrittenRow[]) {
-  const keys = written
-    .filter(({ write }) => write.kind === 'delete')
-    .map(({ write }) => decodeKey(write.key, table.key.length));
-  if (keys.length === 0 || table.deletes.inbound === 'keep') return;
-  const match = table.key
-    .map(
-      (name, i) =>
-        `t.${quoteIdentifier(name)} = ${castExpression(`v.k${i}`, types.get(name) as ColumnType)}`,
-    )
-    .join(' and ');
-  const given = `unnest(${table.key.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as v (${table.key.map((_, i) => `k${i}`).join(', ')})`;
-  const values = table.key.map((_, k) => keys.map((key) => key[k] ?? null));
-  const { markColumn } = table.deletes;
-  if (table.deletes.inbound === 'mark' && markColumn) {
-    const boolean = types.get(markColumn)?.type === 'boolean';
-    await client.query(
-      `update ${table.sql} t set ${quoteIdentifier(markColumn)} = ${boolean ? 'true' : 'now()'} from ${given} where ${match}`,
-      values,
-    );
+async function deleteRows(context: WriteContext, written: readonly WrittenRow[]) {
+  const { client, table } = context;
+  const gone = written.filter(({ write }) => write.kind === 'delete');
+  if (gone.length === 0 || table.deletes.inbound === 'keep') return;
+  if (table.deletes.inbound === 'mark') {
+    await setMarkColumn(context, gone, { boolean: 'true', time: 'now()' });
     return;
   }
+  const { given, match, values } = keysOf(context, gone);
   await client.query(`delete from ${table.sql} t using ${given} where ${match}`, values);
+}
+
+async function unmarkRows(context: WriteContext, written: readonly WrittenRow[]) {
+  const alive = written.filter(({ write }) => write.unmark);
+  if (alive.length === 0) return;
+  await setMarkColumn(context, alive, { boolean: 'false', time: 'null' });
+}
+
+async function setMarkColumn(
+  context: WriteContext,
+  rows: readonly WrittenRow[],
+  to: { readonly boolean: string; readonly time: string },
+) {
+  const { client, table, types } = context;
+  const { markColumn } = table.deletes;
+  if (!markColumn) return;
+  const { given, match, values } = keysOf(context, rows);
+  const value = types.get(markColumn)?.type === 'boolean' ? to.boolean : to.time;
+  await client.query(
+    `update ${table.sql} t set ${quoteIdentifier(markColumn)} = ${value} from ${given} where ${match}`,
+    values,
+  );
+}
+
+/** The rows' keys as a relation `v`, and the condition that joins the table `t` with it. */
+function keysOf({ table, types }: WriteContext, rows: readonly WrittenRow[]) {
+  const keys = rows.map(({ write }) => decodeKey(write.key, table.key.length));
+  const names = table.key.map((_, i) => `k${i}`).join(', ');
+  const equals = table.key.map(
+    (name, i) =>
+      `t.${quoteIdentifier(name)} = ${castExpression(`v.k${i}`, types.get(name) as ColumnType)}`,
+  );
+  return {
+    given: `unnest(${table.key.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as v (${names})`,
+    match: equals.join(' and '),
+    values: table.key.map((_, k) => keys.map((key) => key[k] ?? null)),
+  };
 }

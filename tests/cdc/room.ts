@@ -11,9 +11,8 @@ import type { Claimed, Outcome } from '../../cdc/deliver/claimed.ts';
 import { createDroppedProperties, type DeliverContext } from '../../cdc/deliver/context.ts';
 import { sendBatch } from '../../cdc/deliver/send.ts';
 import { settleBatch } from '../../cdc/deliver/settle.ts';
-import { judgeReadings } from '../../cdc/doubts/judge.ts';
-import { readDoubtful } from '../../cdc/doubts/read.ts';
-import { resolveWanted } from '../../cdc/doubts/wanted.ts';
+import { resolveTable } from '../../cdc/doubts/doubts.ts';
+import { createPauses } from '../../cdc/doubts/pauses.ts';
 import type { Step } from '../../cdc/ingest/change.ts';
 import { foldStep } from '../../cdc/ingest/fold.ts';
 import type { Behaviour } from '../../emulator/behaviour.ts';
@@ -21,7 +20,6 @@ import { HubSpotError } from '../../shared/hubspot/errors.ts';
 import type { HubSpot } from '../../shared/hubspot/hubspot.ts';
 import { parseMapping } from '../../shared/mapping/load.ts';
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
-import { makeComparisons } from '../../shared/postgres/compare.ts';
 import { ensureMarkSecret, MARK_PREFIX, type Mark, readMark } from '../../shared/postgres/mark.ts';
 import { migrate } from '../../shared/postgres/migrate.ts';
 import { createPool, inTransaction } from '../../shared/postgres/pool.ts';
@@ -287,19 +285,7 @@ export async function createRoom(options: RoomOptions = {}): Promise<Room> {
       return claimed;
     },
     async resolve() {
-      for (const table of mapping.tables) {
-        await makeComparisons(context, table);
-        const doubtful = await db.query(
-          `select key, state from ${tables.record}
-            where doubt_since is not null and call_since is null and object_type = $1 limit 50`,
-          [table.object],
-        );
-        if (doubtful.length > 0) {
-          const readings = await readDoubtful(hubspot, table, doubtful as never);
-          await judgeReadings(context, table, readings);
-        }
-        await resolveWanted(context, table);
-      }
+      for (const table of mapping.tables) await resolveTable(context, table, createPauses());
     },
     async rest(rounds = 12) {
       for (let round = 0; round < rounds; round += 1) {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
+import { backoff } from '../../../cdc/deliver/backoff.ts';
 import { makeBatches, splitBatch } from '../../../cdc/deliver/batch.ts';
 import type { Claimed } from '../../../cdc/deliver/claimed.ts';
-import { backoff } from '../../../cdc/deliver/settle.ts';
 
 function claimed(object: string, operation: Claimed['operation'], keyValue: string): Claimed {
   return {
@@ -18,6 +18,7 @@ function claimed(object: string, operation: Claimed['operation'], keyValue: stri
     firstLsn: '0/1',
     lastLsn: '0/1',
     attempts: 0,
+    suspicion: 0,
   };
 }
 
@@ -41,7 +42,9 @@ test('a batch holds one object type and one operation, each record once, and no 
         for (const batch of batches) {
           expect(batch.length).toBeLessThanOrEqual(size);
           expect(new Set(batch.map((item) => `${item.object}/${item.operation}`)).size).toBe(1);
-          expect(new Set(batch.map((item) => item.keyValue.toLowerCase())).size).toBe(batch.length);
+          expect(new Set(batch.map((item) => item.keyValue?.toLowerCase())).size).toBe(
+            batch.length,
+          );
         }
       },
     ),
@@ -51,6 +54,17 @@ test('a batch holds one object type and one operation, each record once, and no 
 test('what fits into one call takes one call', () => {
   const all = Array.from({ length: 250 }, (_, i) => claimed('deals', 'update', String(i)));
   expect(makeBatches(all, 100).map((batch) => batch.length)).toEqual([100, 100, 50]);
+});
+
+test('a batch that HubSpot failed with again and again gets smaller until a record stands alone', () => {
+  const sizes = [0, 1, 2, 3, 4, 9].map((suspicion) => {
+    const all = Array.from({ length: 100 }, (_, i) => ({
+      ...claimed('deals', 'update', String(i)),
+      suspicion,
+    }));
+    return makeBatches(all)[0]?.length;
+  });
+  expect(sizes).toEqual([100, 100, 25, 6, 1, 1]);
 });
 
 test('keys that differ by case alone never share a batch, since HubSpot refuses it whole', () => {

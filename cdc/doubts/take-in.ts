@@ -1,0 +1,98 @@
+/** Brings into the records what was written into their rows, or what Postgres refused of it. */
+import type { TableMapping } from '../../shared/mapping/mapping.ts';
+import { refId, type StoredRecord } from '../../shared/postgres/records.ts';
+import type { RefusedRow, WrittenRow } from '../../shared/postgres/write-inbound.ts';
+import { refuseDeletion, refuseInsertion } from '../../shared/protocol/existence-inward.ts';
+import { appliedInbound, refusedInbound } from '../../shared/protocol/receive.ts';
+import type { DeliverContext } from '../deliver/context.ts';
+import { tellFindings } from '../deliver/findings.ts';
+import type { JudgeFindings } from './judge-record.ts';
+import { valuesOfRow } from './judge-values.ts';
+import { refusedLetter } from './letters.ts';
+
+type Records = ReadonlyMap<string, StoredRecord>;
+
+/** Stores what a row was given, as the row holds it. */
+export function takeWritten(
+  table: TableMapping,
+  records: Records,
+  done: WrittenRow,
+  findings: JudgeFindings,
+): void {
+  const { write, texts, changed } = done;
+  const record = records.get(refId({ object: table.object, key: write.key }));
+  if (!record) return;
+  for (const [property, { value, time }] of Object.entries(write.values)) {
+    const text = texts[property] ?? null;
+    record.state = appliedInbound(record.state, property, { value, time, text });
+  }
+  record.lastSyncedAt = Date.now();
+  if (write.kind === 'update' && changed.length === 0 && !write.unmark) return;
+  const judged = findings.writes.find((one) => one.write.key === write.key);
+  const properties = Object.keys(write.values);
+  if (judged) judged.done = done;
+  findings.log.push({
+    object: table.object,
+    key: write.key,
+    direction: 'inbound',
+    status: 'success',
+    message: `${write.kind}${write.kind === 'update' && properties.length > 0 ? `: ${properties.join(', ')}` : ''}`,
+    metadata: { operation: write.kind, hubspot_id: write.hubspotId, properties, source: 'read' },
+    startedAt: judged?.startedAt ?? Date.now(),
+  });
+}
+
+/** Postgres refuses it: a dead letter, and the old value isn't sent over HubSpot's. */
+export function takeRefused(
+  table: TableMapping,
+  records: Records,
+  refused: RefusedRow,
+  findings: JudgeFindings,
+): void {
+  const { write, code, detail } = refused;
+  const record = records.get(refId({ object: table.object, key: write.key }));
+  if (!record) return;
+  if (write.kind === 'insert') record.state = refuseInsertion(record.state);
+  if (write.kind === 'delete') record.state = refuseDeletion(record.state);
+  if (write.kind === 'update') keepOwn(table, record, refused);
+  const judged = findings.writes.find((one) => one.write.key === write.key);
+  record.syncError = `Postgres refuses the ${write.kind}: ${detail}`;
+  findings.letters.push(refusedLetter(table.object, refused));
+  findings.log.push({
+    object: table.object,
+    key: write.key,
+    direction: 'inbound',
+    status: 'error',
+    message: record.syncError,
+    errorDetails: { sqlstate: code, detail, properties: Object.keys(write.values) },
+    metadata: { operation: write.kind, hubspot_id: write.hubspotId, source: 'read' },
+    startedAt: judged?.startedAt ?? Date.now(),
+  });
+}
+
+/** The row's own values aren't sent until it changes; of an association nothing was learned. */
+function keepOwn(table: TableMapping, record: StoredRecord, { write }: RefusedRow): void {
+  const own = valuesOfRow(table, record.state, write.row ?? {});
+  for (const property of Object.keys(write.values)) {
+    const value = own[property];
+    if (value !== undefined) record.state = refusedInbound(record.state, property, value);
+  }
+}
+
+export function tellJudged(
+  context: DeliverContext,
+  table: TableMapping,
+  findings: JudgeFindings,
+): void {
+  for (const { write, done } of findings.writes) {
+    if (!done) continue;
+    context.events.emit('inbound:change', {
+      object: table.object,
+      key: write.key,
+      hubspotId: write.hubspotId,
+      operation: write.kind,
+      properties: Object.keys(write.values),
+    });
+  }
+  tellFindings(context, findings);
+}
