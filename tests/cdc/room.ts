@@ -15,6 +15,7 @@ import { resolveTable } from '../../cdc/doubts/doubts.ts';
 import { createPauses } from '../../cdc/doubts/pauses.ts';
 import type { Step } from '../../cdc/ingest/change.ts';
 import { foldStep } from '../../cdc/ingest/fold.ts';
+import { moveRecord } from '../../cdc/ingest/move.ts';
 import type { Behaviour } from '../../emulator/behaviour.ts';
 import { HubSpotError } from '../../shared/hubspot/errors.ts';
 import type { HubSpot } from '../../shared/hubspot/hubspot.ts';
@@ -69,6 +70,10 @@ export interface Room extends AsyncDisposable {
   insert(object: string, key: string, columns: Columns): Promise<void>;
   update(object: string, key: string, columns: Columns): Promise<void>;
   remove(object: string, key: string): Promise<void>;
+  /** Changes the row's key. */
+  rekey(object: string, from: string, to: string): Promise<void>;
+  /** Lets whatever waits for a pause be due now. */
+  hurry(): Promise<void>;
   /** Folds a row as it stands, as if its insert had come through the stream only now. */
   foldInsert(object: string, key: string): Promise<void>;
   record(object: string, key: string): Promise<StoredRecord>;
@@ -220,6 +225,33 @@ export async function createRoom(options: RoomOptions = {}): Promise<Room> {
     async remove(object, key) {
       await db.query(`delete from ${tableFor(object).sql} where id = $1`, [key]);
       await fold([{ ...(await place(object, key)), kind: 'delete', marked: false }]);
+    },
+    async rekey(object, from, to) {
+      const { sql } = tableFor(object);
+      await db.query(`update ${sql} set id = $2 where id = $1`, [from, to]);
+      const columns = (await readRow(object, to)) ?? {};
+      const step = {
+        ...(await place(object, to)),
+        kind: 'rekey' as const,
+        from,
+        columns,
+        marked: false,
+      };
+      const settings = { debounceMs: 0, maxWaitMs: 0, linkOf: () => undefined };
+      await inTransaction(pool, async (client) => {
+        const refs = [from, to].map((key) => ({ object, key }));
+        const records = await lockRecords(client, tables, refs, { create: true });
+        const [old, now] = refs.map((ref) => records.get(refId(ref)) as StoredRecord);
+        moveRecord(settings, old as StoredRecord, now as StoredRecord, step);
+        foldStep(settings, now as StoredRecord, step);
+        await client.query(`update ${tables.record} set hubspot_id = null where key = any ($1)`, [
+          [from, to],
+        ]);
+        await saveRecords(client, tables, records.values());
+      });
+    },
+    async hurry() {
+      await db.query(`update ${tables.outbox} set due_at = now()`);
     },
     async record(object, key) {
       const ref = { object, key };
