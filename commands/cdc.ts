@@ -25,8 +25,10 @@ const runCdc: CommandBody = async ({ config, log, say }) => {
     events,
     registry,
   }).catch(sayPortInUse({ ...config.cdc, variable: 'CDC_PORT' }));
+  // Before anybody is told that it runs: a signal may come at once.
+  const ended = runUntilSignal([room], { log });
   say(`cdc: ${room.url}/metrics, slot ${config.cdc.slot}, HubSpot at ${config.hubspot.baseUrl}`);
-  await runUntilSignal([room], { log });
+  await ended;
   return { result: null };
 };
 

@@ -20,8 +20,10 @@ const runEmulator: CommandBody = async ({ config: given, log, say }) => {
     webhookUrl: webhook.publicUrl,
     log: log.child({ room: 'emulator' }),
   }).catch(sayPortInUse({ ...emulator, variable: 'EMULATOR_PORT' }));
+  // Before anybody is told that it runs: a signal may come at once.
+  const ended = runUntilSignal([handleOf(running)], { log });
   say(`emulator: ${running.url}  bearer token ${emulator.token}, webhooks to ${webhook.publicUrl}`);
-  await runUntilSignal([handleOf(running)], { log });
+  await ended;
   return { result: null };
 };
 

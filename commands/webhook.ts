@@ -29,10 +29,12 @@ const runWebhook: CommandBody = async ({ config: given, log, say }) => {
       registry,
       routes: [statusRoutes({ pool, schema, statusToken })],
     }).catch(sayPortInUse({ ...config.webhook, variable: 'PORT' }));
+    // Before anybody is told that it runs: a signal may come at once.
+    const ended = runUntilSignal([room], { log });
     say(
       `webhook: ${room.url}/webhooks/hubspot, which HubSpot calls as ${config.webhook.publicUrl}`,
     );
-    await runUntilSignal([room], { log });
+    await ended;
     return { result: null };
   } finally {
     await pool.end();

@@ -134,10 +134,3 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s ends a running command cleanly', a
   expect(code).toBe(0);
   expect(stderr).toContain('draining');
 });
-
-test('a signal that npm passes on as well is one signal: the end is clean', async () => {
-  const { cli } = await emulator();
-  process.kill(cli.pid, 'SIGINT');
-  const { code } = await cli.kill('SIGINT');
-  expect(code).toBe(0);
-});

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmulator } from '../../emulator/server.ts';
 import { packageRoot } from '../../shared/service/package-root.ts';
@@ -24,14 +25,24 @@ async function prepare() {
     HUBSPOT_CLIENT_SECRET: app.clientSecret,
     HUBSPOT_APP_ID: String(app.appId),
   };
+  const folder = await mkdtemp(join(tmpdir(), 'own-'));
   const emulate = () =>
-    startEmulator({ port: hubspot, ...app, webhookUrl: `${url}/webhooks/hubspot` });
-  return { db, env, url, emulate };
+    startEmulator({
+      port: hubspot,
+      ...app,
+      dataDir: folder,
+      webhookUrl: `${url}/webhooks/hubspot`,
+    });
+  const end = async () => {
+    await db.drop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { db, env, url, emulate, [Symbol.asyncDispose]: end };
 }
 
 test('with a database and a HubSpot of the user’s nothing of the demo appears, and both stay equal', async () => {
-  const { db, env, url, emulate } = await prepare();
-  await using _ = db;
+  await using prepared = await prepare();
+  const { db, env, url, emulate } = prepared;
   await db.query(`insert into clients (id, name) values ('before', 'Was here')`);
   const hubspot = await emulate();
   const cli = startCli(['start'], { env });
@@ -66,8 +77,8 @@ test('with a database and a HubSpot of the user’s nothing of the demo appears,
 });
 
 test('HubSpot away: an error at the first set-up, and no reason to stop reading the WAL later', async () => {
-  const { db, env, url, emulate } = await prepare();
-  await using _ = db;
+  await using prepared = await prepare();
+  const { db, env, url, emulate } = prepared;
   const refused = await runCli(['start'], { env });
   expect(refused.code).toBe(1);
   expect(refused.stderr).toMatch(/^error: Can’t reach HubSpot at http:.*nobody listens there/m);
