@@ -11,7 +11,7 @@ import { property } from './property.ts';
 const parts: readonly Part[] = [property, existence];
 
 const usage = `usage: npm run check-protocol -- [options]
-Without bounds every configuration of both parts is explored; with bounds one, of one part.
+With nothing said every configuration of both parts is explored; with bounds one, of one part.
   --part property|existence   only this part
   --local N --hub N           edits on either side
   --other N                   local edits of another property of the record
@@ -25,8 +25,8 @@ Without bounds every configuration of both parts is explored; with bounds one, o
   --refuse                    HubSpot silently keeps out the first local value
   --open                      an apply may not see a row whose insert isn't committed
   --deletes both|keep|mark|ignore   which deletions the other side follows
-  --without rule,rule         switch rules off
-  --bites                     each rule is left out in its smallest bounds: each must be missed
+  --without rule,rule         switch rules off; without bounds in the smallest that show it
+  --bites                     each rule in turn is left out so: each must be missed
   --max N                     limit of states`;
 
 try {
@@ -79,7 +79,12 @@ function run(args: string[]): number {
   if (Object.keys(bounds).length === 0 && off.length === 0) {
     return exploreAll(chosen, limit);
   }
-  const part = chosen[0] as Part;
+  if (Object.keys(bounds).length === 0) {
+    const bites = bitesOf(chosen, off);
+    if (bites.length > 0) return exploreBites(bites);
+  }
+  const part =
+    chosen.find(({ rules }) => off.every((rule) => rules.includes(rule))) ?? (chosen[0] as Part);
   for (const rule of off) if (!part.rules.includes(rule)) throw new Error(`no rule ${rule}`);
   const options = { ...noFaults, ...parseBounds(bounds), ...limit, without: off };
   return exploreOne(part, options).violations.length > 0 ? 1 : 0;
@@ -99,13 +104,35 @@ function exploreAll(chosen: readonly Part[], limit: Partial<Options>): number {
   return violations > 0 ? 1 : 0;
 }
 
+interface Bite {
+  readonly part: Part;
+  readonly options: Options;
+}
+
+/** The smallest bounds in which it is found out that just these rules are left out. */
+function bitesOf(chosen: readonly Part[], off: readonly string[]): Bite[] {
+  const named = off.toSorted().join();
+  return chosen.flatMap((part) =>
+    part.bites
+      .filter(({ without = [] }) => without.toSorted().join() === named)
+      .map((bite) => ({ part, options: { ...noFaults, ...bite } })),
+  );
+}
+
+function exploreBites(bites: readonly Bite[]): number {
+  let violations = 0;
+  for (const { part, options } of bites) {
+    violations += exploreOne(part, options, true).violations.length;
+  }
+  return violations > 0 ? 1 : 0;
+}
+
 /** Leaving out any rule that is needed must be found out. */
 function checkBites(chosen: readonly Part[]): number {
   let missed = 0;
   for (const part of chosen) {
     for (const bite of part.bites) {
-      const report = exploreOne(part, { ...noFaults, ...bite }, true);
-      if (report.violations.length === 0) missed++;
+      if (exploreBites([{ part, options: { ...noFaults, ...bite } }]) === 0) missed++;
     }
   }
   console.log(missed === 0 ? 'every rule is missed' : `${missed} rules are not missed`);

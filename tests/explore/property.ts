@@ -62,5 +62,6 @@ export const property: Part = {
     { without: ['echo'], local: 1, hub: 1, timeout: 1 },
     { without: ['defer'], local: 1, hub: 1, other: 1, drop: 1 },
     { without: ['fresh'], local: 1, hub: 1 },
+    { without: ['fresh', 'hist'], local: 1, hub: 1, answer: 'blind' },
   ],
 };
