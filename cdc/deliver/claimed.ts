@@ -50,7 +50,7 @@ export type Outcome =
   | { readonly kind: 'archived'; readonly date: DateBracket }
   | { readonly kind: 'associated'; readonly date: DateBracket }
   /** HubSpot has no record of that id, of an association at either end. */
-  | { readonly kind: 'missing' }
+  | { readonly kind: 'missing'; readonly error: ItemError }
   /** HubSpot refuses what was sent for good. */
   | { readonly kind: 'refused'; readonly error: ItemError }
   /** HubSpot refuses properties altogether: they leave the mapping until the next start. */

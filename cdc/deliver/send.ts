@@ -152,7 +152,10 @@ function noteFailed(
     const about = items.filter(
       ({ hubspotId }) => error.ids.length === 0 || error.ids.includes(hubspotId ?? ''),
     );
-    for (const { request } of about) failed.set(request, ofItemError(error));
+    for (const { request } of about) {
+      const gone = /INVALID_OBJECT_IDS/.test(error.subCategory ?? '');
+      failed.set(request, gone ? { kind: 'missing', error } : ofItemError(error));
+    }
   }
 }
 
@@ -198,7 +201,7 @@ function match(batch: Batch, answer: BatchAnswer): Map<string, Outcome> {
 }
 
 function ofItemError(error: ItemError): Outcome {
-  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing' };
+  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing', error };
   switch (error.disposition) {
     case 'property':
       return { kind: 'property-refused', error };
@@ -254,7 +257,7 @@ function refusalOf(error: HubSpotError): Outcome {
     existingIds: [],
     ...(error.correlationId === undefined ? {} : { correlationId: error.correlationId }),
   };
-  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing' };
+  if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing', error: item };
   return { kind: 'refused', error: { ...item, properties: error.properties } };
 }
 

@@ -41,6 +41,9 @@ export function newSettleFindings(): SettleFindings {
   return { ...newFindings(), delivered: [], linked: [], suspects: [], doubted: [], dropped: [] };
 }
 
+/** So often a refusal that a reading may explain is repeated. */
+const PATIENCE = 3;
+
 /** What waits for the record, while it is settled. */
 type Draft = { -readonly [K in 'op' | 'pendings' | 'associations']: Waiting[K] };
 
@@ -70,6 +73,10 @@ export function settleOne(
       settleAssociation(claimed, record, draft, outcome, findings);
       break;
     case 'missing':
+      if (claimed.association && claimed.attempts >= PATIENCE) {
+        refuse(claimed, record, draft, outcome.error, findings);
+        break;
+      }
       record.state = endCall(answeredNotFound(record.state, request), request).record;
       noteDoubt(findings, claimed, 'missing');
       if (claimed.association?.to) {
@@ -219,7 +226,9 @@ function repeat(record: StoredRecord, error: string, dueAt: number): void {
  * the record is there, and the next reading by the key finds it.
  */
 function isKeyRace({ operation, table, attempts }: Claimed, error: ItemError): boolean {
-  if (operation !== 'upsert' || error.code !== 'HUBSPOT_CONFLICT' || attempts >= 3) return false;
+  if (operation !== 'upsert' || error.code !== 'HUBSPOT_CONFLICT' || attempts >= PATIENCE) {
+    return false;
+  }
   return error.properties.length === 0 || error.properties.includes(table.idProperty);
 }
 

@@ -36,6 +36,7 @@ import { createLogger, createSilentLogger } from '../../shared/service/logger.ts
 import { packageRoot } from '../../shared/service/package-root.ts';
 import { appId, type Connected, connectToEmulator } from '../hubspot/connected.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 
 export const tables = tablesOf('hubspot_sync');
 
@@ -58,6 +59,17 @@ export interface Shown {
   readonly properties: Readonly<Record<string, string | null>>;
   readonly history: Readonly<Record<string, readonly { value: string; timestamp: string }[]>>;
   readonly associations: unknown;
+}
+
+export interface Letter {
+  readonly direction: string;
+  readonly object_type: string;
+  readonly key: string | null;
+  readonly hubspot_id: string | null;
+  readonly code: string;
+  readonly message: string;
+  readonly state: string;
+  readonly payload: Record<string, unknown>;
 }
 
 export interface Room extends AsyncDisposable {
@@ -99,6 +111,10 @@ export interface Room extends AsyncDisposable {
   list(object: string): Promise<Shown[]>;
   /** Calls of the API by method and path, such as `POST /crm/v3/objects/deals/batch/update`. */
   calls(): Promise<Record<string, { count: number; inputs: number }>>;
+  /** Dead letters, oldest first. */
+  letters(): Promise<Letter[]>;
+  /** Until a session of the database waits for a lock. */
+  waitsForLock(): Promise<void>;
   /** Links a row and a HubSpot record that hold the same values, as reconciled long ago. */
   link(object: string, key: string, id: string): Promise<void>;
 }
@@ -325,6 +341,7 @@ export async function createRoom(options: RoomOptions = {}): Promise<Room> {
         await room.consume();
         await room.resolve();
         await room.consume();
+        await room.hurry();
         await room.deliver();
       }
       const left = await room.waiting();
@@ -355,6 +372,18 @@ export async function createRoom(options: RoomOptions = {}): Promise<Room> {
       return live.results ?? live;
     },
     calls: async () => (await control('GET', '/stats')).calls,
+    letters: () => db.query(`select * from ${tables.deadLetter} order by id`) as never,
+    async waitsForLock() {
+      await eventually(
+        async () => {
+          const [row] = await db.query<{ n: number }>(
+            "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+          );
+          return row?.n;
+        },
+        { what: 'a session that waits for a lock' },
+      );
+    },
     async link(object, key, id) {
       await room.change(object, key, (record) => {
         record.state = {
