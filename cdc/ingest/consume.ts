@@ -74,6 +74,7 @@ export async function consumeStream(options: ConsumeOptions): Promise<void> {
   function settle(to: Position): void {
     stored = to;
     storedAt = Date.now();
+    gatheredAt = storedAt;
     acker.setUnstored(isUnstored());
     acker.stored(end);
     events.emit('slot:progress', {

@@ -38,7 +38,6 @@ test('no transaction is lost or stored twice when the process ends between stori
   for (let round = 0; round < 20; round++) {
     const events = countChanges(counts);
     const streaming = await room.start({ events });
-    const before = await readConfirmed(room);
     let ended: Promise<void> | undefined;
     // Told after the commit and before the position is confirmed: the connection is gone at once.
     events.on('outbound:change', () => {
@@ -47,7 +46,10 @@ test('no transaction is lost or stored twice when the process ends between stori
     await insert();
     await eventually(() => ended !== undefined, { what: 'the change to be stored' });
     await ended;
-    expect(await readConfirmed(room)).toBe(before);
+    const [stored] = await room.db.query(
+      `select (commit_lsn - '0/0')::text as at from hubspot_sync.checkpoint`,
+    );
+    expect(await readConfirmed(room)).toBeLessThanOrEqual(BigInt(stored?.at));
     // The next transactions begin where the unconfirmed one ended.
     await insert();
     await insert();
