@@ -116,7 +116,7 @@ test('a table without identity is refused before anything is made', async () => 
   await db.query('alter table contacts drop constraint contacts_pkey');
   await expect(initialise({ config: configOf(db), mapping, log })).rejects.toMatchObject({
     code: 'PRECONDITIONS',
-    message: expect.stringContaining('public.contacts has no replica identity'),
+    message: expect.stringContaining('replica identity of public.contacts'),
     advice: expect.stringContaining('ADD PRIMARY KEY (id)'),
   });
   expect(await db.query(`select to_regclass('hubspot_sync.record') as t`)).toEqual([{ t: null }]);
