@@ -109,6 +109,9 @@ export function claimOne(
   record.state = claim.record;
   noteConflicts(findings, record, claim.conflicts, 'hold');
   const rest = without(pendings, claim.drop);
+  const { object, key } = record;
+  const equal = claim.drop.filter((name) => isKnown(record, name, sent));
+  if (equal.length > 0) findings.equal.push({ object, key, properties: equal });
   if (claim.record.call) {
     keepWaiting(record, op, rest, waiting.associations, now);
     const wire = wireValues(context, table, claim.send);
@@ -149,6 +152,10 @@ function buryUnsendable(
   }
   buryWaiting(record, findings, droppedLetter(record, refused), refused);
   return without(waiting.pendings, refused);
+}
+
+function isKnown({ state }: StoredRecord, name: string, sent: Pendings): boolean {
+  return propertyOf(state, name).known?.value === sent[name]?.value;
 }
 
 function knowsAll(table: TableMapping, { image }: StoredRecord): boolean {

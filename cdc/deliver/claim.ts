@@ -3,6 +3,7 @@
  * order (record, then outbox) skipping what others hold; the protocol says what is sent, and the
  * ledger is written before any call is made.
  */
+import { cureDeadLetters } from '../../shared/postgres/journal.ts';
 import { fence } from '../../shared/postgres/lease.ts';
 import { inTransaction } from '../../shared/postgres/pool.ts';
 import { lockRecords, saveRecords } from '../../shared/postgres/records.ts';
@@ -27,7 +28,7 @@ export async function claimDue(context: DeliverContext, limit: number): Promise<
     [limit, mapping.tables.map((table) => table.object)],
   );
   if (rows.length === 0) return [];
-  const findings: ClaimFindings = { ...newFindings(), claimed: [], incomplete: [] };
+  const findings: ClaimFindings = { ...newFindings(), claimed: [], equal: [], incomplete: [] };
   await inTransaction(pool, async (client) => {
     await fence(client, tables, context.term);
     const records = await lockRecords(client, tables, rows, { skipLocked: true });
@@ -38,6 +39,7 @@ export async function claimDue(context: DeliverContext, limit: number): Promise<
     }
     await saveRecords(client, tables, records.values());
     await writeFindings(client, context, findings);
+    await cureDeadLetters(client, tables, findings.equal);
   });
   tellFindings(context, findings);
   await completeImages(context, findings.incomplete);

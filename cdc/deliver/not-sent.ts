@@ -1,5 +1,5 @@
 /** What leaves the outbox without having been sent: it is said why, in the log or as a dead letter. */
-import type { DeadLetter } from '../../shared/postgres/journal.ts';
+import type { Cured, DeadLetter } from '../../shared/postgres/journal.ts';
 import type { RecordRef, StoredRecord } from '../../shared/postgres/records.ts';
 import type { Claimed } from './claimed.ts';
 import type { Findings } from './findings.ts';
@@ -9,6 +9,8 @@ export const WAIT_MS = 200;
 
 export interface ClaimFindings extends Findings {
   readonly claimed: Claimed[];
+  /** What turned out to be equal on both sides already. */
+  readonly equal: Cured[];
   /** Records whose image lacks columns: a message brings the whole row. */
   readonly incomplete: RecordRef[];
 }

@@ -21,6 +21,7 @@ import { HubSpotError } from '../../shared/hubspot/errors.ts';
 import type { HubSpot } from '../../shared/hubspot/hubspot.ts';
 import { parseMapping } from '../../shared/mapping/load.ts';
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
+import { doubtAll } from '../../shared/postgres/doubt-all.ts';
 import { ensureMarkSecret, MARK_PREFIX, type Mark, readMark } from '../../shared/postgres/mark.ts';
 import { migrate } from '../../shared/postgres/migrate.ts';
 import { createPool, inTransaction } from '../../shared/postgres/pool.ts';
@@ -48,6 +49,8 @@ export interface RoomOptions {
   /** Changes the shipped mapping's text. */
   readonly mapping?: (text: string) => string;
   readonly behaviour?: Partial<Behaviour>;
+  /** False: HubSpot has no property for the keys yet. */
+  readonly keys?: boolean;
   /** Where log lines go; nowhere when not said. */
   readonly log?: (line: string) => void;
 }
@@ -111,6 +114,9 @@ export interface Room extends AsyncDisposable {
   list(object: string): Promise<Shown[]>;
   /** Calls of the API by method and path, such as `POST /crm/v3/objects/deals/batch/update`. */
   calls(): Promise<Record<string, { count: number; inputs: number }>>;
+  createKeys(): Promise<void>;
+  /** Makes a doubt of every linked record, as the command does. */
+  reconcile(): Promise<void>;
   /** Dead letters, oldest first. */
   letters(): Promise<Letter[]>;
   /** Until a session of the database waits for a lock. */
@@ -139,16 +145,19 @@ export async function createRoom(options: RoomOptions = {}): Promise<Room> {
   await db.query("select pg_create_logical_replication_slot($1, 'test_decoding')", [db.name]);
   const connected = await connectToEmulator({}, { behaviour: options.behaviour ?? {} });
   const { hubspot, events, control } = connected;
-  for (const table of mapping.tables) {
-    await hubspot.createProperty(table.object, {
-      name: table.idProperty,
-      label: 'TRS id',
-      type: 'string',
-      fieldType: 'text',
-      groupName: `${{ companies: 'company', contacts: 'contact', deals: 'deal' }[table.object] ?? table.object}information`,
-      hasUniqueValue: true,
-    });
-  }
+  const createKeys = async () => {
+    for (const { object, idProperty } of mapping.tables) {
+      await hubspot.createProperty(object, {
+        name: idProperty,
+        label: 'TRS id',
+        type: 'string',
+        fieldType: 'text',
+        groupName: `${{ companies: 'company', contacts: 'contact', deals: 'deal' }[object] ?? object}information`,
+        hasUniqueValue: true,
+      });
+    }
+  };
+  if (options.keys !== false) await createKeys();
   const log = options.log
     ? createLogger({ log: { level: 'debug', format: 'json' } } as never, {
         destination: { write: options.log },
@@ -372,6 +381,14 @@ export async function createRoom(options: RoomOptions = {}): Promise<Room> {
       return live.results ?? live;
     },
     calls: async () => (await control('GET', '/stats')).calls,
+    createKeys,
+    async reconcile() {
+      await doubtAll(
+        pool,
+        tables,
+        mapping.tables.map(({ object }) => object),
+      );
+    },
     letters: () => db.query(`select * from ${tables.deadLetter} order by id`) as never,
     async waitsForLock() {
       await eventually(
