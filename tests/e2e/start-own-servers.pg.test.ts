@@ -69,7 +69,23 @@ test('with a database and a HubSpot of the user’s nothing of the demo appears,
         { region: 'Kenya' },
       ]);
     });
+
+    const ask = async (...args: string[]) => {
+      const { code, stdout } = await runCli([...args, '--json'], { env });
+      return { code, ...JSON.parse(stdout) };
+    };
+    expect(await ask('doctor')).toMatchObject({ code: 0, ok: true });
+    expect(await ask('status')).toMatchObject({
+      code: 0,
+      result: {
+        slot: { active: true, walStatus: 'reserved' },
+        objects: [{ id: 'companies', linked: 1, outbound: 0 }],
+      },
+    });
+    expect(await ask('reconcile')).toMatchObject({ code: 0, result: { doubted: 1, judged: 1 } });
+
     expect((await cli.kill('SIGTERM')).code).toBe(0);
+    expect(await ask('reconcile')).toMatchObject({ code: 0, result: { doubted: 1, judged: 0 } });
   } finally {
     await cli[Symbol.asyncDispose]();
     await hubspot.stop();
