@@ -25,7 +25,7 @@ export interface Acker {
    * before it, so it is durable exactly when nothing that was sent is still to be handled or stored.
    * True: once it is stored that it will be confirmed, it may be (`stored`).
    */
-  isPassed(lsn: Lsn): boolean;
+  isPassed(): boolean;
   /** Tells the server that we live; confirms nothing new. */
   keepAlive(): void;
   readonly confirmed: Lsn;
@@ -61,8 +61,8 @@ export function createAcker(acknowledge: Acknowledge, start: Lsn): Acker {
       durable = lsn;
       report(false);
     },
-    isPassed(lsn) {
-      return received === handled && !unstored && lsn > durable;
+    isPassed() {
+      return received === handled && !unstored;
     },
     keepAlive() {
       report(true);

@@ -12,6 +12,8 @@ export interface Relation {
   readonly schema: string;
   readonly name: string;
   readonly columns: readonly string[];
+  /** Of each column: the type's oid and modifier. */
+  readonly types: readonly string[];
 }
 
 /**

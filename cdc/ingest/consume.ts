@@ -5,7 +5,6 @@
  */
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { formatLsn, type Lsn } from '../../shared/postgres/lsn.ts';
-import { errorTable } from '../../shared/service/errors.ts';
 import type { Events } from '../../shared/service/events.ts';
 import type { WalMessage } from './change.ts';
 import {
@@ -17,14 +16,8 @@ import {
   storePosition,
 } from './flush.ts';
 import type { Gatherer, Position, Signal } from './gather.ts';
+import { columnDropped } from './preflight.ts';
 import type { SlotStream } from './slot.ts';
-
-export const consumeError = errorTable({
-  COLUMN_DROPPED: {
-    disposition: 'stop',
-    advice: 'Take the column out of the mapping, or bring it back, and start again.',
-  },
-});
 
 /** What is gathered at most before it is stored, also in mid-transaction. */
 const MOST = { steps: 5_000, bytes: 16 * 1024 * 1024 };
@@ -136,11 +129,7 @@ export async function consumeStream(options: ConsumeOptions): Promise<void> {
         const gone = signal.missing.find((name) => !existing.has(name));
         // Older WAL may describe the table as it was before a column was added: that is no loss.
         if (gone === undefined) return;
-        throw consumeError(
-          'COLUMN_DROPPED',
-          `the mapped column ${gone} of ${signal.table.sql} was dropped or renamed`,
-          { table: signal.table.sql, column: gone },
-        );
+        throw columnDropped(signal.table, gone);
       }
     }
   }

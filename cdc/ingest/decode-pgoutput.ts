@@ -9,7 +9,12 @@ import type { Relation, Tuple, WalMessage } from './change.ts';
 export interface PgoutputRelation {
   readonly schema: string;
   readonly name: string;
-  readonly columns: { readonly name: string; parser: (text: string) => unknown }[];
+  readonly columns: {
+    readonly name: string;
+    readonly typeOid: number;
+    readonly typeMod: number;
+    parser: (text: string) => unknown;
+  }[];
 }
 
 export type PgoutputMessage =
@@ -54,6 +59,7 @@ function relationOf(given: PgoutputRelation): Relation {
     schema: given.schema,
     name: given.name,
     columns: given.columns.map(({ name }) => name),
+    types: given.columns.map(({ typeOid, typeMod }) => `${typeOid}/${typeMod}`),
   };
   relations.set(given, relation);
   return relation;

@@ -73,6 +73,7 @@ export function createGatherer({ mapping, secret, log, from }: GatherOptions): G
   let partial = from.partial;
   let at = 0;
   const tables = new WeakMap<Relation, TableMapping | null>();
+  const shapes = new Map<TableMapping, ReadonlyMap<string, string>>();
 
   const tableOf = (relation: Relation): TableMapping | null => {
     let table = tables.get(relation);
@@ -155,6 +156,25 @@ export function createGatherer({ mapping, secret, log, from }: GatherOptions): G
     steps.add({ ...place, table, key, kind: 'update', columns, marked, old });
   }
 
+  /** Comes before a table's first row and after each change of its shape. */
+  function takeRelation(relation: Relation): Signal | undefined {
+    const table = tableOf(relation);
+    if (!table) return undefined;
+    const types = new Map(relation.columns.map((name, i) => [name, relation.types[i] ?? '']));
+    const before = shapes.get(table);
+    shapes.set(table, types);
+    const mapped = mappedColumns(table);
+    const changed = mapped.filter((name) => before && before.get(name) !== types.get(name));
+    if (changed.length > 0) {
+      log.warn(
+        { table: table.sql, columns: changed },
+        'mapped columns changed their type or came new: rows that were rewritten by that sent no change; run reconcile --full',
+      );
+    }
+    const missing = mapped.filter((name) => !types.has(name));
+    return missing.length > 0 ? { kind: 'shape', table, missing } : undefined;
+  }
+
   function takeMessage(message: Extract<WalMessage, { kind: 'message' }>) {
     if (message.prefix !== MARK_PREFIX) return;
     // Ours are transactional: one that isn't is nobody's whom we know.
@@ -196,12 +216,8 @@ export function createGatherer({ mapping, secret, log, from }: GatherOptions): G
           return undefined;
         case 'commit':
           return commit(message);
-        case 'relation': {
-          const table = tableOf(message.relation);
-          const has = new Set(message.relation.columns);
-          const missing = table ? mappedColumns(table).filter((name) => !has.has(name)) : [];
-          return table && missing.length > 0 ? { kind: 'shape', table, missing } : undefined;
-        }
+        case 'relation':
+          return takeRelation(message.relation);
         case 'insert':
         case 'update':
         case 'delete':

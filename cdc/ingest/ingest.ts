@@ -18,6 +18,7 @@ import type { Logger } from '../../shared/service/logger.ts';
 import { consumeStream } from './consume.ts';
 import { readCheckpoint } from './flush.ts';
 import { createGatherer } from './gather.ts';
+import { checkPreconditions } from './preflight.ts';
 import { checkForGap, checkPublication } from './publication.ts';
 import { openSlot, type SlotStream, slotError } from './slot.ts';
 
@@ -151,6 +152,7 @@ async function streamOnce(round: Round): Promise<void> {
         .query('select pg_terminate_backend($1)', [found.slot.activePid])
         .catch((error: unknown) => log.warn({ err: error, slot }, 'the slot is held by another'));
     }
+    checkPreconditions(found.server, mapping.tables, await describeCatalog(watch, mapping.tables));
     const secret = await readMarkSecret(watch, tables);
     const stored = await readCheckpoint(watch, tables, slot);
     if (watchEnded) throw watchEnded;

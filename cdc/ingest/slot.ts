@@ -4,6 +4,7 @@
  * own timer and its own queue are all off, and each connection is a new service that starts where
  * the server's slot stands.
  */
+import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication';
 import { type Lsn, parseLsn } from '../../shared/postgres/lsn.ts';
@@ -92,8 +93,7 @@ export function openSlot(options: SlotOptions): SlotStream {
   });
 
   const socket = () =>
-    (client as unknown as { connection: { stream: import('node:net').Socket } } | undefined)
-      ?.connection.stream;
+    (client as unknown as { connection: { stream: Socket } } | undefined)?.connection.stream;
   const push = (message: WalMessage) => {
     waiting.push(message);
     const full = waiting.length >= HIGH_WATER.messages || waitingBytes >= HIGH_WATER.bytes;
@@ -140,7 +140,7 @@ export function openSlot(options: SlotOptions): SlotStream {
   service.on('heartbeat', (text: string, _time: number, shouldRespond: boolean) => {
     lastReceived = Date.now();
     const lsn = parseLsn(text);
-    if (acker.isPassed(lsn)) push({ kind: 'passed', lsn });
+    if (acker.isPassed()) push({ kind: 'passed', lsn });
     if (shouldRespond) acker.keepAlive();
   });
   service.on('error', (error: Error) => close(disconnected(error)));
@@ -178,7 +178,7 @@ export function openSlot(options: SlotOptions): SlotStream {
     // Destroyed, not ended: a walsender that waits for us holds up the server's shutdown. What was
     // acknowledged is with the kernel already, except while the socket is congested.
     if (why || !stream) stream?.destroy();
-    else stream.destroySoon();
+    else endSoon(stream);
     if (!stream) tellClosed();
     service.stop().catch(() => undefined);
     wake();
@@ -211,6 +211,12 @@ export function openSlot(options: SlotOptions): SlotStream {
       }
     },
   };
+}
+
+/** Sends what is written already; a peer that doesn't take it doesn't hold us up. */
+function endSoon(stream: Socket): void {
+  stream.destroySoon();
+  setTimeout(() => stream.destroy(), 1_000).unref();
 }
 
 /** pgoutput with every value left as text, and a `parse` that never throws. */

@@ -129,13 +129,22 @@ export async function createRoom(
         await handle.stop();
         await lease.release();
       };
+      let failure: unknown;
+      handle.promise.catch((error: unknown) => {
+        failure = error;
+      });
       await eventually(
         async () => {
-          const ready = await Promise.race([handle.ready(), handle.promise.then(() => false)]);
+          if (failure) return true;
+          const ready = await handle.ready();
           return typeof ready === 'boolean' ? ready : ready.ready;
         },
         { what: 'the ingest to stream' },
       );
+      if (failure) {
+        await stop();
+        throw failure;
+      }
       return { handle, lease, events, told, stop, [Symbol.asyncDispose]: stop };
     },
     async waiting(key) {
