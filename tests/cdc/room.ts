@@ -33,6 +33,8 @@ import {
 } from '../../shared/postgres/records.ts';
 import { lockRows, readColumnTypes } from '../../shared/postgres/rows.ts';
 import { quoteIdentifier, tablesOf } from '../../shared/postgres/schema.ts';
+import { doubt, learned } from '../../shared/protocol/record.ts';
+import type { DoubtReason } from '../../shared/protocol/state.ts';
 import { createLogger, createSilentLogger } from '../../shared/service/logger.ts';
 import { packageRoot } from '../../shared/service/package-root.ts';
 import { appId, type Connected, connectToEmulator } from '../hubspot/connected.ts';
@@ -117,6 +119,8 @@ export interface Room extends AsyncDisposable {
   createKeys(): Promise<void>;
   /** Makes a doubt of every linked record, as the command does. */
   reconcile(): Promise<void>;
+  /** Puts a doubt on a record, as an event of HubSpot's would. */
+  doubt(object: string, key: string, reason: DoubtReason): Promise<void>;
   /** Dead letters, oldest first. */
   letters(): Promise<Letter[]>;
   /** Until a session of the database waits for a lock. */
@@ -389,6 +393,10 @@ export async function createRoom(options: RoomOptions = {}): Promise<Room> {
         mapping.tables.map(({ object }) => object),
       );
     },
+    doubt: (object, key, reason) =>
+      room.change(object, key, (record) => {
+        record.state = doubt(learned(record.state), reason);
+      }),
     letters: () => db.query(`select * from ${tables.deadLetter} order by id`) as never,
     async waitsForLock() {
       await eventually(
