@@ -81,15 +81,19 @@ export function claimRecord(
       echo: null,
     };
     next = mapProperty(next, name, (state) =>
-      withSent(state, {
-        value: pending.value,
-        request: call.request,
-        epoch: property.epoch,
-        cause: pending.cause,
-        sentAt: call.startedAt,
-        time: null,
-        outcome: 'under-way',
-      }),
+      withSent(
+        state,
+        {
+          value: pending.value,
+          request: call.request,
+          epoch: property.epoch,
+          cause: pending.cause,
+          sentAt: call.startedAt,
+          time: null,
+          outcome: 'under-way',
+        },
+        terms.ledger,
+      ),
     );
   }
   if (always || Object.keys(send).length > 0) {

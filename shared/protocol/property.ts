@@ -36,9 +36,35 @@ export function learn(property: PropertyState, value: Value, time: Bracket): Pro
   return { ...property, known: { value, time } };
 }
 
-/** The ledger with one more line; the oldest falls out. */
-export function withSent(property: PropertyState, line: Sent): PropertyState {
-  return { ...property, ledger: [...property.ledger, line].slice(-LEDGER_LENGTH) };
+/**
+ * The ledger with one more line. What falls out is what is needed least: repetitions of a call
+ * whose outcome is unknown, then settled lines, oldest first, of which the latest time is kept. A
+ * line without an outcome stays as long as it can: HubSpot may carry its call out any time.
+ */
+export function withSent(
+  property: PropertyState,
+  line: Sent,
+  length: number = LEDGER_LENGTH,
+): PropertyState {
+  const open = property.ledger.find((sent) => isOpen(sent) && sent.value === line.value);
+  const ledger = property.ledger.filter(
+    (sent) => sent === open || !isOpen(sent) || sent.value !== line.value,
+  );
+  let forgotten = property.forgotten ?? 0;
+  while (ledger.length >= length) {
+    const settled = ledger.findIndex((sent) => !isOpen(sent));
+    const [gone] = ledger.splice(Math.max(settled, 0), 1);
+    forgotten = Math.max(forgotten, gone?.time?.high ?? 0);
+  }
+  return {
+    ...property,
+    ledger: [...ledger, line],
+    ...(forgotten > 0 ? { forgotten } : {}),
+  };
+}
+
+function isOpen(sent: Sent): boolean {
+  return sent.outcome === 'unknown';
 }
 
 /** The ledger with what became of a call. */
@@ -71,6 +97,7 @@ export function isOwnWrite(
 ): boolean {
   if (!entry.ours) return false;
   if (wasSent(property, entry.value)) return true;
+  if (entry.time <= (property.forgotten ?? 0)) return true;
   const oldest = property.ledger.find((line) => line.time !== null)?.time;
   return oldest !== undefined && oldest !== null && entry.time < oldest.low;
 }

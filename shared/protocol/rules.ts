@@ -28,6 +28,8 @@ export interface Terms {
   /** Slack at each end of a bracket and between two tellings of one event. */
   readonly tolerance: Millis;
   readonly rules: Readonly<Record<Rule, boolean>>;
+  /** Lines of a property's ledger; `LEDGER_LENGTH` where it isn't said. */
+  readonly ledger?: number;
 }
 
 export const allRules: Readonly<Record<Rule, boolean>> = {

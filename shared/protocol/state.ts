@@ -107,8 +107,10 @@ export interface PropertyState {
   readonly standing: Bracket | null;
   /** Upper end of the newest own write that is known; 0 when none is. */
   readonly own: Millis;
-  /** The last values sent, oldest first, at most `LEDGER_LENGTH`. */
+  /** Values sent, oldest first, at most `LEDGER_LENGTH`: the last ones, and those without an outcome. */
   readonly ledger: readonly Sent[];
+  /** What of ours is not later than this may have fallen out of the ledger. */
+  readonly forgotten?: Millis;
   /** A value HubSpot refuses: never made pending by a comparison until the row changes. */
   readonly refused: Value | null;
 }

@@ -23,6 +23,7 @@ With nothing said every configuration of both parts is explored; with bounds one
   --noop --toggle             edits to values that were there before, in HubSpot, in the row
   --born hubspot|postgres     where the record was born
   --refuse                    HubSpot silently keeps out the first local value
+  --ledger N                  lines of a property's ledger
   --open                      an apply may not see a row whose insert isn't committed
   --deletes both|keep|mark|ignore   which deletions the other side follows
   --without rule,rule         switch rules off; without bounds in the smallest that show it
@@ -51,6 +52,7 @@ function run(args: string[]): number {
       timeout: text,
       dup: text,
       lose: text,
+      ledger: text,
       answer: text,
       skew: text,
       born: text,

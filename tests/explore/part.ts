@@ -31,6 +31,8 @@ export interface Options {
   readonly born: 'hubspot' | 'postgres';
   /** HubSpot silently keeps out the value of the first local edit. */
   readonly refuse: boolean;
+  /** Lines of the ledger; 0: as many as the product has. */
+  readonly ledger: number;
   /** A local insert may be uncommitted while an apply finds no row to delete. */
   readonly open: boolean;
   /** Which deletions the other side follows: both ways, or one side is left as it is. */
@@ -56,6 +58,7 @@ export const noFaults: Options = {
   coarse: false,
   born: 'hubspot',
   refuse: false,
+  ledger: 0,
   open: false,
   deletes: 'both',
   without: [],

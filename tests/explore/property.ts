@@ -11,7 +11,8 @@ export function termsOf(options: Options): Terms {
   const rules = Object.fromEntries(
     RULES.map((rule) => [rule, !options.without.includes(rule)]),
   ) as Record<Rule, boolean>;
-  return { tolerance: options.skew === 'none' && !options.coarse ? 0 : SKEW, rules };
+  const tolerance = options.skew === 'none' && !options.coarse ? 0 : SKEW;
+  return options.ledger > 0 ? { tolerance, rules, ledger: options.ledger } : { tolerance, rules };
 }
 
 export function buildProperty(options: Options): Model<World> {

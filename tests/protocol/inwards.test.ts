@@ -1,9 +1,11 @@
 /** The way inwards, one decision at a time: events, echoes, and readings of the history. */
+
 import { beginRead, judgeRecord } from '../../shared/protocol/judge.ts';
+import { isOwnWrite } from '../../shared/protocol/property.ts';
 import { appliedInbound, receiveEvent } from '../../shared/protocol/receive.ts';
 import { doubt } from '../../shared/protocol/record.ts';
-import { settleRecord } from '../../shared/protocol/settle.ts';
-import { newRecord, type RecordState } from '../../shared/protocol/state.ts';
+import { giveUp, settleRecord } from '../../shared/protocol/settle.ts';
+import { LEDGER_LENGTH, newRecord, type RecordState } from '../../shared/protocol/state.ts';
 import {
   answer,
   at,
@@ -101,6 +103,35 @@ describe('receiving', () => {
     const { record } = pushed(newRecord, 'won', 10, 11);
     const verdict = judged(record, history(['won', 10.5, true], ['former', 3, true]), 'won');
     expect(verdict.apply).toEqual([]);
+  });
+
+  test('after many calls without an outcome what was ours before is ours still', () => {
+    let { record, pendings } = pushed(linked, 'won', 10, 11);
+    ({ record, pendings } = change(record, pendings, 'lost'));
+    const entries = history(['won', 10.5, true], ['open', 0]);
+    for (let attempt = 0; attempt < 2 * LEDGER_LENGTH; attempt++) {
+      const { record: under } = claim(record, pendings, `attempt ${attempt}`);
+      ({ record, pendings } = giveUp(under, pendings, `attempt ${attempt}`));
+      const verdict = judged(record, entries, 'lost');
+      expect(verdict.apply).toEqual([]);
+      record = verdict.record;
+    }
+    // Any of them may be carried out yet: that one would be ours too.
+    expect(isOwnWrite(stage(record), event('lost', 99, true))).toBe(true);
+  });
+
+  test('calls of many values without an outcome leave what was ours before ours still', () => {
+    let { record, pendings } = pushed(linked, 'won', 10, 11);
+    const entries = history(['won', 10.5, true], ['open', 0]);
+    for (let attempt = 0; attempt < 2 * LEDGER_LENGTH; attempt++) {
+      ({ record, pendings } = change(record, pendings, `value ${attempt}`));
+      const { record: under } = claim(record, pendings, `attempt ${attempt}`);
+      ({ record, pendings } = giveUp(under, pendings, `attempt ${attempt}`));
+      const verdict = judged(record, entries, `value ${attempt}`);
+      expect(verdict.apply).toEqual([]);
+      record = verdict.record;
+    }
+    expect(stage(record).ledger).toHaveLength(LEDGER_LENGTH);
   });
 
   test('a mark is on its way after an applied value, and what waits is not sent', () => {

@@ -94,7 +94,7 @@ export function keyOf(world: World): string {
   } else put(0);
   if (state.inbound) put(state.inbound.value.charCodeAt(0), time(state.inbound.time));
   else put(0);
-  codes.push(time(state.epoch), time(state.own));
+  codes.push(time(state.epoch), time(state.own), time(state.forgotten ?? 0));
   putBracket(codes, state.standing);
   for (const line of state.ledger) {
     codes.push(line.value.charCodeAt(0) * 4 + OUTCOMES[line.outcome]);
