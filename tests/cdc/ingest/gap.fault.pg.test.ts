@@ -114,7 +114,10 @@ test('a server that can’t store for longer than its own time-out keeps the con
   });
   const client = await room.db.pool.connect();
   await client.query('begin; lock table hubspot_sync.record in exclusive mode');
-  await room.db.query(`insert into deals (id, name) values ('d1', 'x')`);
+  // More than is taken into memory: the socket is paused, and the server's questions aren't read.
+  await room.db.query(
+    `insert into deals (id, name) select 'd' || n, 'x' from generate_series(1, 30000) n`,
+  );
   await eventually(
     async () => {
       const [wait] = await room.db.query(
@@ -127,7 +130,6 @@ test('a server that can’t store for longer than its own time-out keeps the con
   );
   await client.query('commit');
   client.release();
-  await room.drained();
+  await eventually(async () => (await room.record('d30000')) !== undefined, { timeoutMs: 50_000 });
   expect(cuts).toBe(0);
-  expect(await room.record('d1')).toBeDefined();
 });

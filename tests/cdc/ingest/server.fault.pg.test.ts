@@ -73,6 +73,19 @@ test('a transaction that can’t be stored does not hold up a fast shutdown, and
   await streaming.stop();
 });
 
+test('a stream that is idle, with a little unconfirmed, does not hold up a fast shutdown either', async () => {
+  await using room = await createRoom({ db: await createDatabase('c') });
+  await using streaming = await room.start();
+  await room.drained();
+  await room.db.query('create table elsewhere as select 1 as x');
+  const began = Date.now();
+  await server.stop();
+  expect(Date.now() - began).toBeLessThan(5_000);
+  await startServer();
+  await room.drained();
+  await streaming.stop();
+});
+
 test('a crash of a server with synchronous_commit off loses nothing that it had sent', async () => {
   await using room = await createRoom({ db: await createDatabase('b') });
   await room.db.query('alter database b set synchronous_commit = off');
@@ -85,8 +98,21 @@ test('a crash of a server with synchronous_commit off loses nothing that it had 
     await client.query(`insert into deals (id, name) values ($1, 'x')`, [`d${round}`]);
     // Flushes the insert itself, which the server sends only then.
     await client.query('set synchronous_commit = on');
+    // With it the slot's own state gets to the disk as soon as we confirm what comes after it.
+    await client.query('select pg_log_standby_snapshot()');
     await client.query(`insert into clients (id, name) values ($1, 'x')`, [`c${round}`]);
+    const { rows } = await client.query('select pg_current_wal_lsn()::text as at');
     await stored;
+    await eventually(
+      async () => {
+        const { rows: slots } = await client.query(
+          'select confirmed_flush_lsn >= $1::pg_lsn as passed from pg_replication_slots where slot_name = $2',
+          [rows[0].at, room.config.cdc.slot],
+        );
+        return slots[0].passed;
+      },
+      { what: 'both to be confirmed', everyMs: 5 },
+    );
     process.kill(server.pid, 'SIGQUIT');
     await server.stop();
     await streaming.stop();
@@ -95,6 +121,10 @@ test('a crash of a server with synchronous_commit off loses nothing that it had 
     expect(row).toBeDefined();
   }
   await using _ = await room.start();
-  await room.drained();
+  const client = await room.db.pool.connect();
+  await client.query('set synchronous_commit = on');
+  await client.query(`insert into clients (id, name) values ('last', 'x')`);
+  client.release();
+  await eventually(async () => (await room.record('last')) !== undefined);
   for (const key of ['d0', 'd1', 'd2']) expect(await room.waiting(key)).toBeDefined();
 });
