@@ -188,7 +188,7 @@ function match(batch: Batch, answer: BatchAnswer): Map<string, Outcome> {
     ];
     for (const item of about) {
       if (item && !outcomes.has(item.request)) {
-        outcomes.set(item.request, ofItemError(error));
+        outcomes.set(item.request, ofItemError(error, item));
       }
     }
   }
@@ -200,11 +200,12 @@ function match(batch: Batch, answer: BatchAnswer): Map<string, Outcome> {
   return outcomes;
 }
 
-function ofItemError(error: ItemError): Outcome {
+function ofItemError(error: ItemError, item?: Claimed): Outcome {
   if (error.code === 'HUBSPOT_NOT_FOUND') return { kind: 'missing', error };
   switch (error.disposition) {
     case 'property':
-      return { kind: 'property-refused', error };
+      // A property that it doesn't carry can't leave it: then it is the record that is refused.
+      return { kind: item && carries(item, error) ? 'property-refused' : 'refused', error };
     case 'split':
       return { kind: 'refused', error };
     case 'doubt':
@@ -223,12 +224,9 @@ async function outcomesOf(
   if (error.outcome === 'unknown') return all(batch, { kind: 'unknown', code: error.code });
   const item = error.items.find((one) => one.disposition === error.disposition) ?? error.items[0];
   if (error.disposition === 'property' && item) {
-    return all(batch, {
-      kind: 'property-refused',
-      error: { ...item, properties: error.properties },
-    });
-  }
-  if (error.disposition !== 'split') {
+    const refused = { ...item, properties: error.properties };
+    if (batch.some((one) => carries(one, refused))) return dropFrom(batch, refused);
+  } else if (error.disposition !== 'split') {
     const { code, retryAfterMs } = error;
     return all(batch, {
       kind: 'not-done',
@@ -243,6 +241,22 @@ async function outcomesOf(
     sendBatch(context, second, options),
   ]);
   return new Map(halves.flatMap((half) => [...half]));
+}
+
+/** The properties leave those that carry them; the others were only in their company. */
+function dropFrom(batch: Batch, error: ItemError): Map<string, Outcome> {
+  return new Map(
+    batch.map((one): [string, Outcome] => [
+      one.request,
+      carries(one, error)
+        ? { kind: 'property-refused', error }
+        : { kind: 'not-done', code: error.code, retryAfterMs: 0 },
+    ]),
+  );
+}
+
+function carries({ wire }: Claimed, { properties }: ItemError): boolean {
+  return properties.some((name) => Object.hasOwn(wire, name));
 }
 
 function refusalOf(error: HubSpotError): Outcome {

@@ -5,6 +5,8 @@
 import { batchSizes } from '../../shared/hubspot/hubspot.ts';
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { makeComparisons } from '../../shared/postgres/compare.ts';
+import { SyncError } from '../../shared/service/errors.ts';
+import { backoff } from '../deliver/backoff.ts';
 import type { DeliverContext } from '../deliver/context.ts';
 import { type Loop, startLoop } from '../loop.ts';
 import { judgeReadings } from './judge.ts';
@@ -14,25 +16,45 @@ import { resolveWanted } from './wanted.ts';
 
 const IDLE_MS = 100;
 
+/** A table whose round failed is left alone for a growing time; the others go on. */
+interface Walk {
+  readonly table: TableMapping;
+  readonly pauses: Pauses;
+  failures: number;
+  until: number;
+}
+
 export function startDoubts(context: DeliverContext): Loop {
-  const pauses = new Map(context.mapping.tables.map((table) => [table, createPauses()]));
+  const walks = context.mapping.tables.map(
+    (table): Walk => ({ table, pauses: createPauses(), failures: 0, until: 0 }),
+  );
   const round = async () => {
     let more = false;
-    let failure: unknown;
-    for (const [table, paused] of pauses) {
+    for (const walk of walks) {
+      if (walk.until > Date.now()) continue;
       try {
-        more = (await resolveTable(context, table, paused)) || more;
+        more = (await resolveTable(context, walk.table, walk.pauses)) || more;
+        walk.failures = 0;
       } catch (error) {
         const { disposition } = error as { disposition?: string };
-        if (disposition === 'stop') throw error;
-        // The other tables go on.
-        failure ??= error;
+        if (error instanceof SyncError && disposition === 'stop' && !isHubSpots(error)) throw error;
+        const retryInMs = backoff(walk.failures);
+        walk.failures += 1;
+        walk.until = Date.now() + retryInMs;
+        context.log.warn(
+          { err: error, object: walk.table.object, retryInMs },
+          'doubts could not be read or judged; they are tried again',
+        );
       }
     }
-    if (failure !== undefined) throw failure;
     return more;
   };
   return startLoop({ name: 'reading of doubts', log: context.log, idleMs: IDLE_MS }, round);
+}
+
+/** A token that HubSpot refuses may be accepted again; delivery waits for that as well. */
+function isHubSpots(error: SyncError): boolean {
+  return error.code.startsWith('HUBSPOT_');
 }
 
 /** One round for one table. @returns whether anything was done, so that there may be more. */

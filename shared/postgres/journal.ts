@@ -65,14 +65,12 @@ export async function buryDeadLetters(
   for (const letter of letters) {
     await client.query(
       `insert into ${tables.deadLetter} (direction, object_type, key, hubspot_id, code, message, advice, correlation_id, payload)
-       select v.*, $9::text::json
-         from (values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text))
-              as v (direction, object_type, key, hubspot_id, code, message, advice, correlation_id)
+       select $1, $2, $3::text, $4::text, $5, $6, $7, $8::text, $9::text::json
         where not exists (
           select from ${tables.deadLetter} d
-           where d.object_type = v.object_type and d.key is not distinct from v.key and d.state = 'open'
-             and d.direction = v.direction and d.hubspot_id is not distinct from v.hubspot_id
-             and d.code = v.code and d.message = v.message and d.payload::text is not distinct from $9::text)`,
+           where d.object_type = $2 and (d.key = $3 or ($3 is null and d.key is null))
+             and d.state = 'open' and d.direction = $1 and d.hubspot_id is not distinct from $4
+             and d.code = $5 and d.message = $6 and d.payload::text is not distinct from $9)`,
       [
         letter.direction,
         letter.object,

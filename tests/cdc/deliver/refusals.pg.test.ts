@@ -258,6 +258,37 @@ test('a silent refusal ends in HubSpot’s value on both sides, told as a confli
   expect(log).toHaveLength(1);
 });
 
+test('an email that another contact has is a dead letter after a few tries, and stops nothing', async () => {
+  await using room = await createRoom();
+  await room.create('contacts', { email: 'ana@acme.example' });
+  await room.insert('contacts', 'p-1', { email: 'ana@acme.example', first_name: 'Ana' });
+  await room.insert('contacts', 'p-2', { email: 'ben@acme.example', first_name: 'Ben' });
+  await room.rest();
+  expect(await room.letters()).toMatchObject([{ key: 'p-1', code: 'HUBSPOT_CONFLICT' }]);
+  expect(await idOf(room, 'contacts', 'p-2')).not.toBe('');
+  expect((await room.calls())['POST /crm/v3/objects/contacts/batch/upsert']?.count).toBeLessThan(6);
+});
+
+test('a refusal of a property that a record does not carry refuses the record, and does not go on for ever', async () => {
+  await using room = await createRoom();
+  await room.insert('deals', 'o-1', deal);
+  await room.rest();
+  await room.update('deals', 'o-1', { name: 'Second' });
+  await room.control('POST', '/faults', {
+    match: UPDATE,
+    times: 0,
+    status: 400,
+    body: {
+      status: 'error',
+      category: 'VALIDATION_ERROR',
+      message: 'Property "something_else" does not exist',
+    },
+  });
+  await room.rest();
+  expect(await room.letters()).toMatchObject([{ key: 'o-1', code: 'HUBSPOT_PROPERTY_REFUSED' }]);
+  expect((await room.calls())[UPDATE]?.count).toBe(1);
+});
+
 test('without the key property creates are held with their reason, until it is there', async () => {
   await using room = await createRoom({
     mapping: (text) => text.replaceAll('idProperty: trs_id', 'idProperty: other_id'),
