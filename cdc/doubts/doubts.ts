@@ -12,6 +12,7 @@ import { type Loop, startLoop } from '../loop.ts';
 import { judgeReadings } from './judge.ts';
 import { createPauses, type Pauses } from './pauses.ts';
 import { type Doubtful, type Reading, readDoubtful } from './read.ts';
+import { createReadBacks } from './read-back.ts';
 import { resolveWanted } from './wanted.ts';
 
 const IDLE_MS = 100;
@@ -28,11 +29,13 @@ export function startDoubts(context: DeliverContext): Loop {
   const walks = context.mapping.tables.map(
     (table): Walk => ({ table, pauses: createPauses(), failures: 0, until: 0 }),
   );
+  const readBacks = createReadBacks(context);
   const round = async () => {
     let more = false;
     for (const walk of walks) {
       if (walk.until > Date.now()) continue;
       try {
+        await readBacks.due(walk.table);
         more = (await resolveTable(context, walk.table, walk.pauses)) || more;
         walk.failures = 0;
       } catch (error) {
@@ -49,7 +52,14 @@ export function startDoubts(context: DeliverContext): Loop {
     }
     return more;
   };
-  return startLoop({ name: 'reading of doubts', log: context.log, idleMs: IDLE_MS }, round);
+  const loop = startLoop({ name: 'reading of doubts', log: context.log, idleMs: IDLE_MS }, round);
+  return {
+    ...loop,
+    async stop() {
+      readBacks.stop();
+      await loop.stop();
+    },
+  };
 }
 
 /** A token that HubSpot refuses may be accepted again; delivery waits for that as well. */
