@@ -117,7 +117,7 @@ export async function consumeStream(options: ConsumeOptions): Promise<void> {
           partial && place.ordinal > 1 ? { ...partial, ordinal: place.ordinal - 1 } : null;
         await flush({ commitLsn, partial: stands });
         for (const table of signal.tables) {
-          tell(events, await flushTruncate(context, table, place, stored));
+          await flushTruncate(context, table, place, stored, (folded) => tell(events, folded));
         }
         const to = gatherer.position;
         await storePosition(context, { from: stored, to, confirm: end });

@@ -114,8 +114,8 @@ export async function flushTruncate(
   table: TableMapping,
   place: Pick<Step, 'lsn' | 'ordinal' | 'at'>,
   from: Position,
-): Promise<FoldedStep[]> {
-  const all: FoldedStep[] = [];
+  onStored: (folded: readonly FoldedStep[]) => void,
+): Promise<void> {
   for (;;) {
     const folded = await repeatLosers(() =>
       inTransaction(context.pool, async (client) => {
@@ -131,8 +131,8 @@ export async function flushTruncate(
         return foldSteps(client, context, steps);
       }),
     );
-    if (folded.length === 0) return all;
-    all.push(...folded);
+    if (folded.length === 0) return;
+    onStored(folded);
   }
 }
 

@@ -86,6 +86,22 @@ test('a stream that is idle, with a little unconfirmed, does not hold up a fast 
   await streaming.stop();
 });
 
+test('a peer that falls silent is left, and the stream goes on when it can', async () => {
+  const db = await createDatabase('d');
+  await using room = await createRoom({ db });
+  await db.query(`alter database d set wal_sender_timeout = '1s'`);
+  await using streaming = await room.start();
+  const [sender] = await db.query('select active_pid as pid from pg_replication_slots');
+  const left = streaming.events.next('slot:state', ({ state }) => state === 'reconnecting');
+  process.kill(sender?.pid, 'SIGSTOP');
+  try {
+    expect(await left).toMatchObject({ reason: 'SLOT_SILENT' });
+  } finally {
+    process.kill(sender?.pid, 'SIGCONT');
+  }
+  await room.drained();
+});
+
 test('a crash of a server with synchronous_commit off loses nothing that it had sent', async () => {
   await using room = await createRoom({ db: await createDatabase('b') });
   await room.db.query('alter database b set synchronous_commit = off');
