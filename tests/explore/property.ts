@@ -40,6 +40,7 @@ export const property: Part = {
     { local: 2, hub: 1, timeout: 1 },
     { local: 1, hub: 2, timeout: 1 },
     { local: 1, hub: 1, timeout: 2 },
+    { local: 1, hub: 1, timeout: 2, ledger: 3 },
     { local: 1, hub: 1, timeout: 1, lose: 1, answer: 'blind' },
     { local: 1, hub: 2, drop: 1, answer: 'late', born: 'postgres' },
     { local: 1, hub: 2, dup: 1, lose: 1 },
