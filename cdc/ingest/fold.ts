@@ -15,7 +15,13 @@ import {
   consumeExistenceMark,
   type ExistencePolicy,
 } from '../../shared/protocol/existence.ts';
-import { type Conflict, type Pending, propertyOf } from '../../shared/protocol/state.ts';
+import { doubt, learned, mapProperty } from '../../shared/protocol/record.ts';
+import {
+  type Conflict,
+  type Pending,
+  propertyOf,
+  type RecordState,
+} from '../../shared/protocol/state.ts';
 import { type Step, sequenceOf } from './change.ts';
 import {
   columnOf,
@@ -77,7 +83,25 @@ export function policyOf(table: TableMapping): ExistencePolicy {
 
 function foldInsert(settings: FoldSettings, record: StoredRecord, step: Change): Folded {
   record.image = step.columns;
+  record.state = forgetInwardOnly(step.table, record.state);
   return writeChange(settings, record, step, 'insert', {}, outwardNames(step.table));
+}
+
+/**
+ * A row that takes the place of a deleted one whose record is still linked: what the old row was given
+ * of properties that only travel inwards the new one lacks, and HubSpot tells it to nobody twice. It
+ * is read again.
+ */
+function forgetInwardOnly(table: TableMapping, state: RecordState): RecordState {
+  const names = table.properties
+    .filter(({ direction, property }) => direction === 'inbound' && state.properties[property])
+    .map(({ property }) => property);
+  if (state.existence.link === null || names.length === 0) return state;
+  let next = doubt(learned(state), 'reconcile');
+  for (const name of names) {
+    next = mapProperty(next, name, (property) => ({ ...property, inbound: null, epoch: 0 }));
+  }
+  return next;
 }
 
 /** @param more properties that wait whatever the columns say. */
@@ -203,6 +227,8 @@ function foldCompare(
   row: Image | null,
 ): Folded {
   const { table } = step;
+  // Seen as missing before an insert that stands ahead in the WAL was visible: that one is right.
+  if (row === null && record.image !== null) return nothing;
   const seq = sequenceOf(step);
   const before = operationOf(record);
   const decided = consumeExistenceCompare(

@@ -132,6 +132,22 @@ test('a deleted row is archived, and a record deleted in HubSpot takes its row a
   expect(postgres).toEqual(hubspot);
 });
 
+test('a row deleted and inserted anew keeps its record, and gets what only travels inwards', async () => {
+  const id = `hs_${ids[7]}`;
+  await stack.db.query(
+    `begin;
+     delete from opportunities where id = '${id}';
+     insert into opportunities (id, name, stage) values ('${id}', 'Again', 'Negotiation');
+     commit`,
+  );
+  await stack.quiet();
+  expect(
+    await stack.db.query('select name, probability::float from opportunities where id = $1', [id]),
+  ).toEqual([{ name: 'Again', probability: 0.9 }]);
+  const { hubspot, postgres } = await bothSides(stack);
+  expect(postgres).toEqual(hubspot);
+});
+
 test('a foreign key is an association, made after both ends and moved with the key', async () => {
   await stack.db.query(
     `insert into clients (id, name) values ('acme', 'Acme'), ('zeta', 'Zeta');
