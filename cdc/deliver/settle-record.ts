@@ -240,7 +240,7 @@ function refuse(
   error: ItemError,
   findings: SettleFindings,
 ): void {
-  const named = sentUnder(claimed, error.properties);
+  const named = sentUnder(claimed, namesOf(claimed, error));
   const whole = named.length === 0;
   const properties = whole ? Object.keys(claimed.send) : named;
   takeBack(claimed, record, draft, properties);
@@ -249,6 +249,12 @@ function refuse(
     draft.associations = without(draft.associations, [claimed.association.name]);
   }
   logRefused(findings, claimed, record, error, properties);
+}
+
+/** A taken email is refused without a name; no other property of a contact is unique, but the key. */
+function namesOf({ object }: Claimed, { code, properties }: ItemError): readonly string[] {
+  const unnamed = properties.length === 0 && code === 'HUBSPOT_CONFLICT';
+  return unnamed && object === 'contacts' ? ['email'] : properties;
 }
 
 /** Which of what was sent the names stand for: companions go with the property they accompany. */

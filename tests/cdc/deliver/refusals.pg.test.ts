@@ -258,16 +258,43 @@ test('a silent refusal ends in HubSpot’s value on both sides, told as a confli
   expect(log).toHaveLength(1);
 });
 
-test('an email that another contact has is a dead letter after a few tries, and stops nothing', async () => {
+test('a row whose email another contact has gets its record without the email, after a few tries', async () => {
   await using room = await createRoom();
   await room.create('contacts', { email: 'ana@acme.example' });
   await room.insert('contacts', 'p-1', { email: 'ana@acme.example', first_name: 'Ana' });
   await room.insert('contacts', 'p-2', { email: 'ben@acme.example', first_name: 'Ben' });
   await room.rest();
-  expect(await room.letters()).toMatchObject([{ key: 'p-1', code: 'HUBSPOT_CONFLICT' }]);
+  expect(await room.letters()).toMatchObject([
+    { key: 'p-1', code: 'HUBSPOT_CONFLICT', payload: { properties: ['email'] } },
+  ]);
+  const { properties } = await room.shown('contacts', await idOf(room, 'contacts', 'p-1'));
+  expect(properties).toMatchObject({ firstname: 'Ana', trs_id: 'p-1' });
+  expect(properties.email ?? null).toBeNull();
   expect(await idOf(room, 'contacts', 'p-2')).not.toBe('');
-  expect((await room.calls())['POST /crm/v3/objects/contacts/batch/upsert']?.count).toBeLessThan(6);
+  expect((await room.calls())['POST /crm/v3/objects/contacts/batch/upsert']?.count).toBeLessThan(7);
 });
+
+test.each(['conflict', 'object-already-exists'] as const)(
+  'what is changed together with a taken email arrives (%s)',
+  async (conflictBody) => {
+    await using room = await createRoom({ behaviour: { conflictBody } });
+    await room.create('contacts', { email: 'ana@acme.example' });
+    await room.insert('contacts', 'p-1', { email: 'ben@acme.example', first_name: 'Ben' });
+    await room.rest();
+    const id = await idOf(room, 'contacts', 'p-1');
+    await room.update('contacts', 'p-1', { email: 'ana@acme.example', first_name: 'Benno' });
+    await room.rest();
+    expect(await room.letters()).toMatchObject([
+      { key: 'p-1', code: 'HUBSPOT_CONFLICT', payload: { properties: ['email'] } },
+    ]);
+    const { properties } = await room.shown('contacts', id);
+    expect(properties).toMatchObject({ firstname: 'Benno', email: 'ben@acme.example' });
+    await room.update('contacts', 'p-1', { email: 'benno@acme.example' });
+    await room.rest();
+    expect((await room.shown('contacts', id)).properties.email).toBe('benno@acme.example');
+    expect(await room.letters()).toMatchObject([{ state: 'cured' }]);
+  },
+);
 
 test('a refusal of a property that a record does not carry refuses the record, and does not go on for ever', async () => {
   await using room = await createRoom();
