@@ -70,7 +70,10 @@ try {
   const asked = error.exitCode === 0;
   process.exitCode = asked ? 0 : 64;
   if (!asked && process.argv.includes('--json')) {
-    const message = error.message.replace(/^error: /, '');
+    const message =
+      error.code === 'commander.help'
+        ? 'a command is missing'
+        : error.message.replace(/^error: /, '');
     const failure = { code: 'USAGE', message, advice: 'See pg-hubspot-sync --help.' };
     const named = program.commands.find((c) => process.argv.includes(c.name()))?.name() ?? null;
     process.stdout.write(

@@ -4,6 +4,7 @@
  */
 
 import { doubtAll } from '../shared/postgres/doubt-all.ts';
+import type { Tables } from '../shared/postgres/schema.ts';
 import type { DeliverContext } from './deliver/context.ts';
 import { type Loop, startLoop } from './loop.ts';
 
@@ -48,4 +49,35 @@ async function runJob(context: DeliverContext, kind: string, given: unknown): Pr
     default:
       throw new Error(`there is no job ${kind}`);
   }
+}
+
+const PRUNE_EVERY_MS = 3_600_000;
+const PRUNE_BATCH = 5000;
+
+/** Removes rows of `sync_log` that are older than SYNC_LOG_RETENTION_DAYS, once an hour, in batches. */
+export function startPruning(
+  { pool, tables, log }: Pick<DeliverContext, 'pool' | 'tables' | 'log'>,
+  retentionDays: number,
+): Loop {
+  return startLoop({ name: 'pruning', log, idleMs: PRUNE_EVERY_MS }, async () => {
+    const pruned = await pruneSyncLog(pool, tables, retentionDays);
+    if (pruned > 0) log.info({ pruned, retentionDays }, 'old rows of sync_log were removed');
+    return pruned === PRUNE_BATCH;
+  });
+}
+
+/** One batch, oldest first. @returns how many rows it removed */
+export async function pruneSyncLog(
+  pool: DeliverContext['pool'],
+  tables: Tables,
+  retentionDays: number,
+): Promise<number> {
+  const { rowCount } = await pool.query(
+    `delete from ${tables.syncLog} where id in (
+       select id from ${tables.syncLog}
+       where completed_at < now() - make_interval(days => least($1, 100000)::int)
+       order by completed_at limit ${PRUNE_BATCH})`,
+    [retentionDays],
+  );
+  return rowCount ?? 0;
 }

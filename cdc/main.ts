@@ -23,7 +23,7 @@ import { createDroppedProperties, type DeliverContext } from './deliver/context.
 import { startDeliver } from './deliver/deliver.ts';
 import { startDoubts } from './doubts/doubts.ts';
 import { startIngest } from './ingest/ingest.ts';
-import { startJobs } from './jobs.ts';
+import { startJobs, startPruning } from './jobs.ts';
 import type { Loop } from './loop.ts';
 
 export interface CdcOptions {
@@ -193,6 +193,7 @@ async function startTerm(parts: Parts, term: number): Promise<Term> {
   const loops: Loop[] = [];
   try {
     loops.push(await startDeliver(context), startDoubts(context), startJobs(context));
+    loops.push(startPruning(context, config.syncLogRetentionDays));
   } catch (error) {
     await ingest.stop();
     throw error;

@@ -16,7 +16,7 @@ import { reachDatabase } from './reach.ts';
 import type { CommandBody } from './run.ts';
 
 const runDoctor: CommandBody = async ({ config, log, own }) => {
-  const { mapping } = await chooseMapping(config);
+  const { mapping, says: mappingSays } = await chooseMapping(config);
   await reachDatabase(config.databaseUrl);
   const hubspot = createHubSpot({ settings: config.hubspot, events: createEvents() });
   const { databaseUrl } = config;
@@ -27,7 +27,11 @@ const runDoctor: CommandBody = async ({ config, log, own }) => {
       ...(await checkHubSpot({ hubspot, mapping, config, fix: own.fix === true })),
     ];
     const failure = failureOf(findings);
-    return { result: findings, text: describe(findings), ...(failure ? { failure } : {}) };
+    return {
+      result: findings,
+      text: `mapping: ${mappingSays}\n${describe(findings)}`,
+      ...(failure ? { failure } : {}),
+    };
   } finally {
     hubspot.close();
     await pool.end();

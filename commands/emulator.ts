@@ -22,7 +22,15 @@ const runEmulator: CommandBody = async ({ config: given, log, say }) => {
   }).catch(sayPortInUse({ ...emulator, variable: 'EMULATOR_PORT' }));
   // Before anybody is told that it runs: a signal may come at once.
   const ended = runUntilSignal([handleOf(running)], { log });
+  // The demo's is no secret; one's own is only named.
+  const secret =
+    given.hubspot.clientSecrets.length > 0
+      ? 'of HUBSPOT_CLIENT_SECRET'
+      : `${hubspot.clientSecrets[0]} (HUBSPOT_CLIENT_SECRET)`;
   say(`emulator: ${running.url}  bearer token ${emulator.token}, webhooks to ${webhook.publicUrl}`);
+  say(
+    `  webhooks are of app ${hubspot.appId} (HUBSPOT_APP_ID) in account ${hubspot.portalId} (HUBSPOT_PORTAL_ID), signed with the client secret ${secret}`,
+  );
   await ended;
   return { result: null };
 };

@@ -6,9 +6,10 @@ import type { Made } from '../shared/postgres/publish.ts';
 import { tablesOf } from '../shared/postgres/schema.ts';
 import { setUp } from '../shared/postgres/setup.ts';
 import type { Config } from '../shared/service/config.ts';
-import { SyncError } from '../shared/service/errors.ts';
+import { SyncError, toSyncError } from '../shared/service/errors.ts';
 import { createEvents } from '../shared/service/events.ts';
 import type { Logger } from '../shared/service/logger.ts';
+import { checkMaking } from './doctor/check-making.ts';
 import { checkServerAndTables } from './doctor/check-postgres.ts';
 import { type Linked, linkByTemplate } from './init/link.ts';
 import { chooseMapping } from './mapping.ts';
@@ -16,9 +17,9 @@ import { reachDatabase, reachHubSpot } from './reach.ts';
 import type { CommandBody } from './run.ts';
 
 const runInit: CommandBody = async ({ config, log }) => {
-  const { mapping } = await chooseMapping(config);
+  const { mapping, file } = await chooseMapping(config);
   await reachDatabase(config.databaseUrl);
-  const result = await initialise({ config, mapping, log });
+  const result = await initialise({ config, mapping, log, mappingFile: file });
   return { result, text: describe(config, result) };
 };
 
@@ -30,6 +31,8 @@ export interface Initialised {
   readonly gap: string | null;
   /** Null when HubSpot can't be asked now: nothing was linked. */
   readonly linked: Linked | null;
+  /** What was left undone, a sentence each, with what to do. */
+  readonly warnings: readonly string[];
 }
 
 /** Safe to repeat: what is there is kept, and what is missing is made. */
@@ -39,12 +42,14 @@ export async function initialise(options: {
   readonly log: Logger;
   /** False where HubSpot is known not to answer: no rows are linked. */
   readonly linkRows?: boolean;
+  /** Named beside what doesn't fit the tables. */
+  readonly mappingFile?: string;
 }): Promise<Initialised> {
-  const { config, mapping, log, linkRows = true } = options;
+  const { config, mapping, log, linkRows = true, mappingFile } = options;
   const { databaseUrl, schema, cdc } = config;
   const pool = createPool({ databaseUrl, applicationName: 'pg-hubspot-sync init', max: 3, log });
   try {
-    await refuseWrongTables(pool, mapping);
+    await refuseWrongTables(pool, mapping, config, mappingFile);
     const { migrations, secret, publication, slot, gap } = await setUp({
       databaseUrl,
       schema,
@@ -54,9 +59,11 @@ export async function initialise(options: {
       pool,
       log,
     });
-    const linked = linkRows ? await link({ config, mapping, log, pool, secret }) : null;
+    const warnings: string[] = [];
+    const linked = linkRows ? await link({ config, mapping, pool, secret, warnings }) : null;
+    for (const warning of warnings) log.warn(warning);
     log.info({ migrations, publication, slot, linked }, 'initialised');
-    return { migrations, publication, slot, gap: gap?.message ?? null, linked };
+    return { migrations, publication, slot, gap: gap?.message ?? null, linked, warnings };
   } finally {
     await pool.end();
   }
@@ -77,14 +84,21 @@ export async function isInitialised({ databaseUrl, schema, cdc }: Config): Promi
 }
 
 /** Before anything is published: without identity the application's own updates would fail. */
-async function refuseWrongTables(pool: Pool, mapping: Mapping): Promise<void> {
-  const wrong = (await checkServerAndTables(pool, mapping)).filter(
-    ({ level }) => level === 'error',
-  );
+async function refuseWrongTables(
+  pool: Pool,
+  mapping: Mapping,
+  config: Config,
+  mappingFile: string | undefined,
+): Promise<void> {
+  const wrong = [
+    ...(await checkServerAndTables(pool, mapping)),
+    ...(await checkMaking(pool, mapping, config)),
+  ].filter(({ level }) => level === 'error');
   if (wrong.length === 0) return;
+  const file = mappingFile === undefined ? [] : [`The mapping is ${mappingFile}.`];
   throw new SyncError('PRECONDITIONS', wrong.map(({ message }) => message).join('\n'), {
     disposition: 'stop',
-    advice: [...new Set(wrong.map(({ advice }) => advice))].join(' '),
+    advice: [...new Set(wrong.map(({ advice }) => advice)), ...file].join(' '),
     facts: { checks: wrong.map(({ id }) => id).join(', ') },
   });
 }
@@ -92,16 +106,18 @@ async function refuseWrongTables(pool: Pool, mapping: Mapping): Promise<void> {
 async function link(options: {
   readonly config: Config;
   readonly mapping: Mapping;
-  readonly log: Logger;
   readonly pool: Pool;
   readonly secret: Buffer;
+  /** Gets the sentence about a HubSpot that can't be asked. */
+  readonly warnings: string[];
 }): Promise<Linked | null> {
-  const { config, mapping, log, pool, secret } = options;
+  const { config, mapping, pool, secret, warnings } = options;
   try {
     await reachHubSpot(config.hubspot);
   } catch (error) {
     // The database's part is done; HubSpot may not be set up yet.
-    log.warn({ err: error }, 'HubSpot can’t be asked, so no rows are linked; run init again');
+    const { message, advice } = toSyncError(error);
+    warnings.push(`No rows were linked: ${message} ${advice} Then run init again.`);
     return null;
   }
   const hubspot = createHubSpot({ settings: config.hubspot, events: createEvents() });
@@ -131,7 +147,7 @@ function describe({ schema, cdc }: Config, result: Initialised): string {
   if (result.gap !== null) {
     lines.push(`changes were missed (${result.gap}): run pg-hubspot-sync reconcile --full`);
   }
-  if (linked === null) lines.push('links: HubSpot could not be asked; run init again when it can');
+  if (linked === null) lines.push(`links: none. ${result.warnings.join(' ')}`.trim());
   else {
     lines.push(`links: ${count(linked.found)} rows by the HubSpot id in their key`);
     const unknown = count(linked.unknown);

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { serviceError } from '../shared/service/errors.ts';
+import { explainListenError, type ListenAddress } from '../shared/service/health.ts';
 
 const connectTimeoutMs = 10_000;
 
@@ -96,47 +97,21 @@ export async function reachHubSpot(hubspot: {
   return body.portalId;
 }
 
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-  /** The setting that names the port. */
-  readonly variable: string;
-}
-
 /**
  * Finds out that a port is taken before the slow parts of a start; the real listening comes later.
- * @throws SyncError PORT_IN_USE
+ * @throws SyncError PORT_IN_USE, LISTEN_REFUSED
  */
-export function refuseTakenPort(address: Address): Promise<void> {
+export function refuseTakenPort(address: ListenAddress): Promise<void> {
   return new Promise((done, reject) => {
     const probe = createServer();
-    probe.once('error', (error) => sayPortInUse(address)(error).catch(reject));
+    probe.once('error', (error) => reject(explainListenError(error, address)));
     probe.listen(address.port, address.host, () => probe.close(() => done()));
   });
 }
 
 /** For `.catch` of something that listens: the sentence about the port; anything else goes on. */
-export function sayPortInUse({
-  host,
-  port,
-  variable,
-}: Address): (error: unknown) => Promise<never> {
+export function sayPortInUse(address: ListenAddress): (error: unknown) => Promise<never> {
   return async (error) => {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE') {
-      throw serviceError('PORT_IN_USE', `Port ${port} on ${host} is in use (${variable}).`, {
-        port,
-        variable,
-      });
-    }
-    if (code === 'EACCES' || code === 'EADDRNOTAVAIL') {
-      throw serviceError(
-        'PORT_IN_USE',
-        `Can’t listen on ${host}:${port} (${variable}): ${code}.`,
-        { port, variable },
-        error,
-      );
-    }
-    throw error;
+    throw explainListenError(error, address);
   };
 }

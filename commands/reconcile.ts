@@ -1,13 +1,13 @@
 /**
  * `reconcile`: every linked record is read from HubSpot and judged. Only the process that holds the lease
- * calls HubSpot, so this hands it a job and follows it; without one the records are marked, and read when
- * cdc runs next.
+ * calls HubSpot, so this hands it a job and follows it; without one the records are marked, to be read when
+ * cdc runs next, and the command fails.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { doubtAll } from '../shared/postgres/doubt-all.ts';
 import { createPool, type Pool } from '../shared/postgres/pool.ts';
 import { type Tables, tablesOf } from '../shared/postgres/schema.ts';
-import { SyncError } from '../shared/service/errors.ts';
+import { SyncError, serviceError } from '../shared/service/errors.ts';
 import { readOverview } from '../status/overview.ts';
 import { chooseMapping } from './mapping.ts';
 import { reachDatabase } from './reach.ts';
@@ -35,11 +35,16 @@ const runReconcile: CommandBody = async ({ config, log }) => {
     const { lease } = await readOverview({ pool, schema, slot: cdc.slot });
     if (lease === null) {
       const objects = mapping.tables.map(({ object }) => object);
-      const doubted = await doubtAll(pool, tables, objects);
+      await doubtAll(pool, tables, objects);
+      // Those of an earlier run too: none of them is read yet.
+      const doubted = await countWaiting(pool, tables);
       const result: Reconciled = { doubted, judged: 0 };
       return {
         result,
-        text: `${doubted} records are marked; nobody runs cdc now, and they are read when it runs.`,
+        failure: serviceError(
+          'CDC_NOT_RUNNING',
+          `Nothing was compared: no cdc runs. ${doubted} records are marked and wait for it.`,
+        ),
       };
     }
     const doubted = await followJob(pool, tables);
@@ -79,14 +84,20 @@ async function followDoubts(
   say: (left: number) => void,
 ): Promise<void> {
   for (let round = 0; ; round += 1) {
-    const { rows } = await pool.query(
-      `select count(*)::int as left from ${tables.record}
-       where doubt_since is not null and state -> 'doubt' ? 'reconcile'`,
-    );
-    if (rows[0].left === 0) return;
-    if (round % 20 === 0) say(rows[0].left);
+    const left = await countWaiting(pool, tables);
+    if (left === 0) return;
+    if (round % 20 === 0) say(left);
     await delay(250);
   }
+}
+
+/** Records that are marked to be compared, and not read yet. */
+async function countWaiting(pool: Pool, tables: Tables): Promise<number> {
+  const { rows } = await pool.query(
+    `select count(*)::int as left from ${tables.record}
+     where doubt_since is not null and state -> 'doubt' ? 'reconcile'`,
+  );
+  return rows[0].left;
 }
 
 export default runReconcile;

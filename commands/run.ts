@@ -56,10 +56,15 @@ export async function runCommand({ name, load, own, settings, args }: RunCommand
   const json = settings.json === true;
   let outcome: CommandOutcome = { result: null };
   let failure: SyncError | undefined;
+  let role: string | undefined;
   try {
     const config = loadConfig({ flags: flagValues(settings), envFile: '.env' });
+    role = decodeURIComponent(new URL(config.databaseUrl).username) || undefined;
     const quiet = name === 'start' && process.stdout.isTTY === true;
     const log = createLogger(config, { defaultLevel: quiet ? 'warn' : 'info' });
+    for (const variable of config.notCarriedOut) {
+      log.warn({ variable }, `${variable} is not carried out yet: setting it changes nothing`);
+    }
     const say = (line: string) => {
       if (!json) process.stdout.write(`${line}\n`);
     };
@@ -67,7 +72,7 @@ export async function runCommand({ name, load, own, settings, args }: RunCommand
     outcome = await body({ config, log, own, args, json, say });
     failure = outcome.failure;
   } catch (error) {
-    failure = toSyncError(error);
+    failure = toSyncError(error, role);
     if (failure.code === 'UNEXPECTED' && process.env.LOG_LEVEL === 'debug') {
       process.stderr.write(`${JSON.stringify(describeError(error))}\n`);
     }

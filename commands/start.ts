@@ -4,7 +4,7 @@
  * The order matters: the sample rows exist before the slot does, and the key property before cdc.
  */
 import { withDemoCredentials } from '../demo/credentials.ts';
-import { type Config, requireAppCredentials } from '../shared/service/config.ts';
+import { type Config, refuseEqualPorts, requireAppCredentials } from '../shared/service/config.ts';
 import { createEvents } from '../shared/service/events.ts';
 import { type Handle, onFirstSignal, runUntilSignal } from '../shared/service/lifecycle.ts';
 import type { Logger } from '../shared/service/logger.ts';
@@ -22,17 +22,18 @@ const runStart: CommandBody = async ({ config: given, log, own, say }) => {
   const { emulated } = given.hubspot;
   const config = emulated ? withDemoCredentials(given) : given;
   requireAppCredentials(config);
+  refuseEqualPorts(config);
   if (own.reset === true && !embedded) {
     throw new UsageError(
       '--reset empties the embedded database; the one that DATABASE_URL or PGHOST names is left alone',
     );
   }
-  const { mapping, says: mappingSays } = await chooseMapping(config);
+  const { mapping, file: mappingFile, says: mappingSays } = await chooseMapping(config);
   const events = createEvents((error, event) => log.warn({ err: error, event }, 'listener failed'));
   const metrics = createMetrics(events);
   // What was started, in order; it is stopped from the end.
   const running: Handle[] = [];
-  const endStarting = endOnSignal(running);
+  const starting = endOnSignal(running, log);
   try {
     await refuseTakenPorts(config);
     if (embedded || emulated) running.push(await demo.claimDataDir(config.dataDir));
@@ -46,7 +47,8 @@ const runStart: CommandBody = async ({ config: given, log, own, say }) => {
     if (emulator) running.push(emulator.handle);
 
     const portalId = await askPortalId(config, log);
-    await initialise({ config, mapping, log, linkRows: portalId !== undefined });
+    const linkRows = portalId !== undefined;
+    await initialise({ config, mapping, log, linkRows, mappingFile });
     if (portalId !== undefined) {
       const { mend } = await import('./doctor.ts');
       await mend({ config, mapping, log });
@@ -69,15 +71,16 @@ const runStart: CommandBody = async ({ config: given, log, own, say }) => {
       }),
     );
     const silence = printChanges(events, say);
-    endStarting();
+    starting.end();
     await runUntilSignal([...running].reverse(), { log });
     silence();
     return { result: null };
   } catch (error) {
-    for (const handle of running.reverse()) await handle.stop().catch(() => undefined);
+    await starting.unlessSignalled();
+    for (const handle of [...running].reverse()) await handle.stop().catch(() => undefined);
     throw error;
   } finally {
-    endStarting();
+    starting.end();
     metrics.close();
   }
 };
@@ -110,12 +113,26 @@ function withPortalId(config: Config, portalId: number | undefined): Config {
   return { ...config, hubspot: { ...hubspot, portalId: hubspot.portalId ?? portalId } };
 }
 
-/** A signal while things are still starting ends what was started. @returns takes the listeners away */
-function endOnSignal(running: readonly Handle[]): () => void {
-  return onFirstSignal(async () => {
+interface Starting {
+  /** Resolves never once a signal came, since the process ends by it; at once otherwise. */
+  unlessSignalled(): Promise<void>;
+  /** Takes the listeners away. */
+  end(): void;
+}
+
+/** A signal while things are still starting ends what was started; what fails by that isn't told. */
+function endOnSignal(running: readonly Handle[], log: Logger): Starting {
+  let signalled = false;
+  const end = onFirstSignal(async () => {
+    signalled = true;
+    log.level = 'silent';
     for (const handle of [...running].reverse()) await handle.stop().catch(() => undefined);
     process.exit(0);
   });
+  const unlessSignalled = async () => {
+    if (signalled) await new Promise(() => undefined);
+  };
+  return { unlessSignalled, end };
 }
 
 export default runStart;

@@ -63,20 +63,24 @@ function withoutPassword(databaseUrl: string): string {
   return url.href;
 }
 
+/** Lines a second; what comes beyond them is summed up, so that the instructions stay in sight. */
+const linesPerSecond = 20;
+
 /** Prints the arrow lines. @returns a function that ends it */
 export function printChanges(events: Events, say: (line: string) => void): () => void {
+  const arrows = createSummingUp(say);
   const off = [
-    events.on('outbound:sent', (event) => say(describeSent(event))),
-    events.on('inbound:change', (event) => say(describeReceived(event))),
+    events.on('outbound:sent', (event) => arrows.say(describeSent(event))),
+    events.on('inbound:change', (event) => arrows.say(describeReceived(event))),
     events.on('conflict', (event) =>
-      say(
+      arrows.say(
         `${pc.yellow('⚡')} ${event.object} ${event.key}: ${event.property} was changed on both sides; ${
           event.winner === 'hubspot' ? 'HubSpot' : 'Postgres'
         } stands`,
       ),
     ),
     events.on('deadletter', (event) =>
-      say(
+      arrows.say(
         `${pc.red('✗')} ${event.object} ${event.key} was refused ${
           event.direction === 'outbound' ? 'by HubSpot' : 'by Postgres'
         } (${event.code}); the reason is in dead_letter`,
@@ -85,6 +89,28 @@ export function printChanges(events: Events, say: (line: string) => void): () =>
   ];
   return () => {
     for (const remove of off) remove();
+    arrows.end();
+  };
+}
+
+/** Says the first lines of each second, and how many more there were when it is over. */
+function createSummingUp(say: (line: string) => void): { say(line: string): void; end(): void } {
+  let second: NodeJS.Timeout | undefined;
+  let said = 0;
+  const end = () => {
+    clearTimeout(second);
+    second = undefined;
+    const more = said - linesPerSecond;
+    if (more > 0) say(pc.dim(`… and ${more} more change${more > 1 ? 's' : ''}`));
+    said = 0;
+  };
+  return {
+    end,
+    say(line) {
+      second ??= setTimeout(end, 1000);
+      said += 1;
+      if (said <= linesPerSecond) say(line);
+    },
   };
 }
 

@@ -83,6 +83,7 @@ export async function startEmbeddedPostgres(
   const child = spawn(file, args, {
     ...ids,
     cwd: dataDir,
+    env: ownEnvironment(),
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
   });
@@ -128,6 +129,11 @@ export async function startEmbeddedPostgres(
       return stopping;
     },
   };
+}
+
+/** PGPORT, PGDATA and the like are about the user's servers: ours is told everything by its flags. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^PG/.test(name)));
 }
 
 function isAlive(child: ChildProcess): boolean {
@@ -202,7 +208,12 @@ async function initialise(
     'C',
     '--no-sync',
   ]);
-  const done = spawnSync(file, args, { ...ids, encoding: 'utf8', cwd: fresh });
+  const done = spawnSync(file, args, {
+    ...ids,
+    encoding: 'utf8',
+    cwd: fresh,
+    env: ownEnvironment(),
+  });
   await rm(passwordFile, { force: true });
   if (done.status !== 0) {
     await rm(fresh, { recursive: true, force: true });

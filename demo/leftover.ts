@@ -106,7 +106,7 @@ export async function claimFolder(folder: string): Promise<() => Promise<void>> 
     const now = (await statFields(Number(pid)))?.[19];
     if (now === undefined || now === startTime) {
       throw new EmbeddedPostgresError(
-        `another \`pg-hubspot-sync start\` (pid ${pid}) already uses ${folder}; stop it, or give this one another DATA_DIR`,
+        `another \`pg-hubspot-sync start\` (pid ${pid}) already uses ${folder}`,
       );
     }
   }

@@ -92,7 +92,7 @@ function isLoopback(request: Request): boolean {
   if (names.some((name) => name === 'forwarded' || name.startsWith('x-forwarded-'))) return false;
   const address = request.socket.remoteAddress ?? '';
   const near = address === '::1' || /^(::ffff:)?127\./.test(address);
-  const host = (request.headers.host ?? '').replace(/:\d+$/, '');
+  const host = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
   return near && (host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host));
 }
 

@@ -114,6 +114,8 @@ async function readSecret(pool: Pool, tables: Tables): Promise<Buffer> {
     });
   }
   return readMarkSecret(pool, tables).catch((error: unknown) => {
+    // A role without rights: init wouldn't help.
+    if ((error as { code?: string }).code === '42501') throw error;
     throw serviceError('NOT_INITIALISED', 'The database has no key for marks.', undefined, error);
   });
 }

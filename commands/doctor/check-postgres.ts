@@ -9,6 +9,7 @@ import { describeCatalog, readServer, type ServerFacts } from '../../shared/post
 import type { Queryable } from '../../shared/postgres/pool.ts';
 import type { Config } from '../../shared/service/config.ts';
 import { error, type Finding, ok, warning } from './check.ts';
+import { checkMaking } from './check-making.ts';
 
 type Pool = Pick<pg.Pool, 'query'>;
 
@@ -20,6 +21,7 @@ export async function checkPostgres(
 ): Promise<Finding[]> {
   return [
     ...(await checkServerAndTables(pool, mapping)),
+    ...(await checkMaking(pool, mapping, config)),
     await checkPublication(pool, mapping, config.cdc.publication),
     await checkSlot(pool, config.cdc),
   ];

@@ -2,8 +2,9 @@
  * What the demo stands on: the embedded Postgres, the application's tables with rows on both sides, the
  * emulator. Each part answers a handle, or does its work once.
  */
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import pg from 'pg';
 import { withDemoCredentials } from '../../demo/credentials.ts';
 import type { EmbeddedPostgres } from '../../demo/embedded-postgres.ts';
@@ -31,12 +32,44 @@ export function handleFrom(end: () => Promise<void>, fails?: Promise<Error>): Ha
   return { promise, ready: async () => true, stop, [Symbol.asyncDispose]: stop };
 }
 
+/** @throws SyncError ALREADY_RUNNING, DATA_DIR_UNUSABLE */
 export async function claimDataDir(dataDir: string): Promise<Handle> {
   const { claimFolder } = await import('../../demo/leftover.ts');
-  const release = await claimFolder(dataDir).catch((error: Error) => {
+  const unusable = (error: NodeJS.ErrnoException) => {
+    const reasons: Readonly<Record<string, string>> = {
+      EEXIST: 'it, or a part of its path, is a file',
+      ENOTDIR: 'it, or a part of its path, is a file',
+      EACCES: 'this user may not write there',
+      EPERM: 'this user may not write there',
+      EROFS: 'the file system is read-only',
+      ENOSPC: 'the disk is full',
+    };
+    const reason = reasons[error.code ?? ''] ?? `it can’t be made (${error.code})`;
+    const message = `Can’t use the data folder ${dataDir} (DATA_DIR): ${reason}.`;
+    return serviceError('DATA_DIR_UNUSABLE', message, { dataDir }, error);
+  };
+  await makeFolder(resolve(dataDir)).catch((error) => {
+    throw unusable(error);
+  });
+  const release = await claimFolder(dataDir).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall !== undefined) throw unusable(error);
     throw serviceError('ALREADY_RUNNING', error.message, { dataDir }, error);
   });
   return handleFrom(release);
+}
+
+/** Level by level: node's recursive mkdir never ends where a folder can't hold any, as /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  if (existsSync(folder)) {
+    if (!(await stat(folder)).isDirectory()) {
+      throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+    }
+    return;
+  }
+  await makeFolder(dirname(folder));
+  await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
 }
 
 export async function startDatabase(config: Config, log: Logger, reset: boolean): Promise<Handle> {

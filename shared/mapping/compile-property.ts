@@ -58,13 +58,19 @@ export function zoneMistake(zone: string, path: Mistake['path']): Mistake {
 }
 
 function nameMistakes(property: string, path: Mistake['path']): Mistake[] {
-  if (property === property.toLowerCase()) return [];
+  const blank = /\s/.test(property);
+  if (property === property.toLowerCase() && !blank) return [];
+  const likely = property.trim().toLowerCase().replace(/\s+/g, '_');
   return [
     {
       path,
       atKey: true,
-      message: `HubSpot’s property names are lower case, and ${property} is not`,
-      remedy: `Write ${property.toLowerCase()}`,
+      message: blank
+        ? `HubSpot’s property names have no blanks, and \`${property}\` looks like a label`
+        : `HubSpot’s property names are lower case, and ${property} is not`,
+      remedy: blank
+        ? `Write the internal name, which HubSpot shows beside the label (</>), perhaps ${likely}`
+        : `Write ${likely}`,
     },
   ];
 }

@@ -65,6 +65,9 @@ function explainOne(
       }
       return [{ path, message: `${what} is expected here`, remedy: how }];
     }
+    case 'too_small':
+      if (path.at(-1) !== 'key') return [{ path, message: issue.message, remedy: 'Correct it' }];
+      return [{ path, message: 'the key names no column', remedy: 'Write `key: id`' }];
     default:
       return [{ path, message: issue.message, remedy: 'Correct it' }];
   }

@@ -11,6 +11,7 @@ import {
   LineCounter,
   type Pair,
   parseDocument,
+  visit,
   type YAMLMap,
 } from 'yaml';
 import { SyncError } from '../service/errors.ts';
@@ -94,8 +95,27 @@ export function parseMapping(text: string, file: string): Mapping {
       })),
     );
   }
+  const unknown: (Mistake & { readonly offset: number })[] = [];
+  visit(document, {
+    Alias(_, node) {
+      if (node.resolve(document) !== undefined) return;
+      unknown.push({
+        path: [],
+        message: `there is no anchor &${node.source} before this`,
+        remedy: `Write \`&${node.source}\` where what is meant stands, or put a text that begins with * in quotes`,
+        offset: node.range?.[0] ?? 0,
+      });
+    },
+  });
+  if (unknown.length > 0) tell(unknown);
   takeTextsAsWritten(document);
-  const plain: unknown = document.toJS() ?? {};
+  let plain: unknown;
+  try {
+    plain = document.toJS() ?? {};
+  } catch (error) {
+    const message = (error as Error).message;
+    return tell([{ path: [], message, remedy: 'Write it without aliases', offset: 0 }]);
+  }
   const parsed = mappingFile.safeParse(plain);
   if (!parsed.success) {
     const valueAt = (path: readonly PropertyKey[]) =>

@@ -36,7 +36,11 @@ export function createPool({ databaseUrl, applicationName, max = 10, log }: Pool
   // An idle session that dies is no reason to end the process: the next query opens another. While
   // the pool is ended, a server that shuts down may be faster than the session's own farewell.
   pool.on('error', (error) => {
-    if (!pool.ending) log?.warn({ err: error }, 'an idle database session ended');
+    if (pool.ending) return;
+    const { code } = error as { code?: string };
+    // The server shuts down: where in our code the session idled says nothing.
+    if (code === '57P01') log?.warn({ code }, 'the server ended an idle database session');
+    else log?.warn({ err: error }, 'an idle database session ended');
   });
   return pool;
 }

@@ -1,11 +1,12 @@
 /** docs/config.md, printed from the table of options; a test compares the two. */
-import { flagOf, type Group, type Option, options } from './options.ts';
+import { explain, flagOf, type Group, type Option, options } from './options.ts';
 
 const intro = `# Settings
 
 Every setting is an environment variable with a flag of the same name. A flag stands before the
 environment, that before a \`.env\` file in the current folder, that before the default. An empty variable
-is not set. A wrong one ends the command at its start with a sentence about each.
+is not set. A wrong one ends the command at its start with a sentence about each. One that is not carried
+out yet is reserved: it is checked, and the log warns whoever sets it.
 
 \`PGHOST\`, \`PGPORT\`, \`PGUSER\`, \`PGPASSWORD\`, \`PGDATABASE\` and \`PGSSLMODE\` choose a database as they do for
 \`psql\` where \`DATABASE_URL\` is not set. \`NO_COLOR\` is respected.
@@ -26,7 +27,9 @@ function printGroup(group: Group, all: readonly Option[]): string {
     .map((option) => {
       const standard =
         option.default === undefined ? (option.defaultSays ?? '') : `\`${option.default}\``;
-      const says = option.secret ? `${option.says} Never shown in an error or a log.` : option.says;
+      const says = option.secret
+        ? `${explain(option)} Never shown in an error or a log.`
+        : explain(option);
       return `| \`${option.variable}\` | \`${flagOf(option)}\` | ${standard} | ${says} |`;
     });
   return [

@@ -67,6 +67,8 @@ export interface Config {
     readonly rateLimit: number;
     readonly token: string;
   };
+  /** Variables that were set although nothing reads them yet; `RECONCILE_CRON`. */
+  readonly notCarriedOut: readonly string[];
   readonly log: {
     /** Undefined when not said: `info`, or `warn` for `start` on a terminal. */
     readonly level: OptionValues['logLevel'];
@@ -185,6 +187,11 @@ export function loadConfig({ flags = {}, env = process.env, envFile }: ConfigSou
       rateLimit: values.emulatorRateLimit,
       token: values.emulatorToken,
     },
+    notCarriedOut: (Object.keys(options) as OptionKey[]).flatMap((key) => {
+      const { variable, later, default: standard }: Option = options[key];
+      const given = later && lookUp(variable, flags[key])?.[0].trim();
+      return given && given !== standard && given !== 'off' ? [variable] : [];
+    }),
     log: { level: values.logLevel, format: values.logFormat },
   };
 }
@@ -205,6 +212,27 @@ export function requireAppCredentials(
     missing.map((variable) => `${variable} is missing; it stands on the app’s page in HubSpot.`),
     missing,
   );
+}
+
+/**
+ * `start` listens on all of its ports in one process: two that are equal are told before anything runs.
+ * @throws ConfigError naming the variables
+ */
+export function refuseEqualPorts(config: Config): void {
+  const ports = [
+    [options.port.variable, config.webhook.port],
+    [options.cdcPort.variable, config.cdc.port],
+    ...(config.hubspot.emulated ? [[options.emulatorPort.variable, config.emulator.port]] : []),
+    ...(config.embedded ? [[options.embeddedPort.variable, config.embeddedPort]] : []),
+  ] as [variable: string, port: number][];
+  const seen = new Map<number, string>();
+  for (const [variable, port] of ports) {
+    const other = seen.get(port);
+    if (port !== 0 && other !== undefined) {
+      throw new ConfigError([`${other} and ${variable} are both ${port}.`], [other, variable]);
+    }
+    seen.set(port, variable);
+  }
 }
 
 /** Connection string of a database of the embedded server. */

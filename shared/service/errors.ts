@@ -88,6 +88,19 @@ export const serviceError = errorTable({
     disposition: 'stop',
     advice: 'End the program that listens there, or choose another port.',
   },
+  LISTEN_REFUSED: {
+    disposition: 'stop',
+    advice:
+      'Correct LISTEN_HOST (127.0.0.1: this host alone, 0.0.0.0: every address), or the port.',
+  },
+  DATA_DIR_UNUSABLE: {
+    disposition: 'stop',
+    advice: 'Set DATA_DIR to a folder that this user may make and write.',
+  },
+  CDC_NOT_RUNNING: {
+    disposition: 'stop',
+    advice: 'Start `pg-hubspot-sync cdc` (or `start`), which reads them, then run reconcile again.',
+  },
   EMBEDDED_POSTGRES: {
     disposition: 'stop',
     advice: 'Read the log beside the data folder, or set DATABASE_URL to a server of yours.',
@@ -106,9 +119,48 @@ export const serviceError = errorTable({
   },
 });
 
-/** Any thrown thing as a SyncError; what wasn't one is a bug and says so. */
-export function toSyncError(thrown: unknown): SyncError {
+/**
+ * Any thrown thing as a SyncError; what wasn't one is a bug and says so.
+ * @param role the database's role of this command, for the advice about rights
+ */
+export function toSyncError(thrown: unknown, role = 'the role of DATABASE_URL'): SyncError {
   if (thrown instanceof SyncError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if ((thrown as { code?: unknown } | null)?.code === '42501') {
+    return permissionDenied(message, role, thrown);
+  }
   return serviceError('UNEXPECTED', message, undefined, thrown);
+}
+
+/** Postgres' SQLSTATE 42501. Its words name the object: `permission denied for table deals`. */
+function permissionDenied(message: string, role: string, cause: unknown): SyncError {
+  return new SyncError('PERMISSION_DENIED', `Postgres refuses ${role}: ${message}.`, {
+    disposition: 'stop',
+    advice: `${grantFor(message, role)} \`pg-hubspot-sync doctor\` lists all that is missing.`,
+    facts: { role },
+    cause,
+  });
+}
+
+function grantFor(message: string, role: string): string {
+  const denied = /permission denied for (?:(large object|\w+) )?("?[^"]+"?)$/.exec(message);
+  const owned = /must be owner of (?:table|relation|view|function|publication|schema) (\S+)/.exec(
+    message,
+  );
+  if (owned) return `Make ${role} its owner: ALTER … ${owned[1]} OWNER TO ${role}.`;
+  if (/replication|wal sender/i.test(message)) {
+    return `Run \`ALTER ROLE ${role} REPLICATION\` as a superuser.`;
+  }
+  const [, kind, name] = denied ?? [];
+  const rights: Readonly<Record<string, string>> = {
+    table: 'SELECT, INSERT, UPDATE, DELETE ON TABLE',
+    view: 'SELECT ON TABLE',
+    sequence: 'USAGE, SELECT ON SEQUENCE',
+    schema: 'USAGE, CREATE ON SCHEMA',
+    database: 'CREATE ON DATABASE',
+    function: 'EXECUTE ON FUNCTION',
+  };
+  const right = kind === undefined ? undefined : rights[kind];
+  if (right === undefined) return 'Grant it the right as the owner or as a superuser.';
+  return `Run \`GRANT ${right} ${name} TO ${role}\` as its owner.`;
 }

@@ -63,33 +63,54 @@ export function startHealthServer(
   return listen(createServer(app), { ...options, variable: 'CDC_PORT' });
 }
 
+/** Where a server listens; `variable` is the setting that names the port. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly variable: string;
+}
+
+const listenReasons: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'the host’s name can’t be looked up now',
+  EADDRNOTAVAIL: 'this host has no such address',
+  EACCES: 'this user may not listen there',
+};
+
+/** What a failed `listen` means, as PORT_IN_USE or LISTEN_REFUSED; anything else as it is. */
+export function explainListenError(
+  error: unknown,
+  { host, port, variable }: ListenAddress,
+): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') {
+    return serviceError('PORT_IN_USE', `Port ${port} on ${host} is in use (${variable}).`, {
+      port,
+      variable,
+    });
+  }
+  const reason = listenReasons[code ?? ''] ?? (syscall === 'listen' ? code : undefined);
+  if (reason === undefined) return error;
+  return serviceError(
+    'LISTEN_REFUSED',
+    `Can’t listen on ${host}:${port} (LISTEN_HOST, ${variable}): ${reason}.`,
+    { host, port, variable },
+    error,
+  );
+}
+
 /**
  * Starts to listen; every server of ours goes through here.
- * @param address `variable` is the setting that names the port, for the error's advice
- * @throws SyncError PORT_IN_USE
+ * @throws SyncError PORT_IN_USE, LISTEN_REFUSED
  */
 export function listen(
   server: Server,
-  address: { readonly host: string; readonly port: number; readonly variable: string },
+  address: ListenAddress,
   graceMs = 5000,
 ): Promise<RunningServer> {
-  const { host, port, variable } = address;
+  const { host, port } = address;
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') {
-        reject(
-          serviceError('PORT_IN_USE', `Port ${port} on ${host} is in use (${variable}).`, {
-            port,
-            variable,
-          }),
-        );
-        return;
-      }
-      const reason = error.code ?? error.message;
-      reject(
-        serviceError('PORT_IN_USE', `Can’t listen on ${host}:${port} (${variable}): ${reason}.`),
-      );
-    });
+    server.once('error', (error) => reject(explainListenError(error, address)));
     server.listen(port, host, () => {
       const bound = (server.address() as { port: number }).port;
       const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;

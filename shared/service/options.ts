@@ -3,6 +3,7 @@
  * docs/config.md are all made from this table.
  */
 import { z } from 'zod';
+import { cron, databaseUrl, listenHost, publicationName } from './setting-forms.ts';
 
 export interface Option<T = unknown> {
   /** Name of the environment variable; the flag is made from it (`flagOf`). */
@@ -17,6 +18,8 @@ export interface Option<T = unknown> {
   readonly group: Group;
   /** Never shown: not in an error, not in a log. */
   readonly secret?: true;
+  /** Checked and reserved, but nothing reads it yet: whoever sets it is told so. */
+  readonly later?: true;
 }
 
 export type Group = 'Postgres' | 'HubSpot' | 'Sync' | 'Servers' | 'Emulator' | 'Logs';
@@ -31,6 +34,7 @@ interface Spec {
   readonly defaultSays?: string;
   readonly says: string;
   readonly secret?: true;
+  readonly later?: true;
 }
 
 type ValueOf<T, S extends Spec> = S extends { default: string } ? T : T | undefined;
@@ -73,12 +77,12 @@ const emulator = group('Emulator');
 const logs = group('Logs');
 
 export const options = {
-  databaseUrl: postgres('DATABASE_URL', url('postgres', 'postgresql'), {
+  databaseUrl: postgres('DATABASE_URL', databaseUrl, {
     defaultSays: 'PGHOST and its companions where set, else the embedded server of `start`',
     says: 'The database whose tables are kept equal with HubSpot.',
     secret: true,
   }),
-  embeddedPort: postgres('EMBEDDED_POSTGRES_PORT', port, {
+  embeddedPort: postgres('EMBEDDED_POSTGRES_PORT', whole('a port, 1 to 65535', 1, 65_535), {
     default: '54329',
     says: 'Port of the embedded Postgres that `start` runs when no database is named.',
   }),
@@ -97,21 +101,34 @@ export const options = {
   ),
   slot: postgres(
     'CDC_SLOT',
-    z.string().regex(/^[a-z0-9_]{1,63}$/, 'must be lower-case letters, digits and underscores'),
+    z
+      .string()
+      .regex(
+        /^[a-z0-9_]{1,63}$/,
+        'must be lower-case letters, digits and underscores, at most 63 of them',
+      ),
     { default: 'pg_hubspot_sync', says: 'Name of the replication slot.' },
   ),
-  publication: postgres('CDC_PUBLICATION', z.string().max(63, 'must be at most 63 characters'), {
+  publication: postgres('CDC_PUBLICATION', publicationName, {
     default: 'pg_hubspot_sync',
     says: 'Name of the publication that lists the mapped tables.',
   }),
   plugin: postgres(
     'CDC_PLUGIN',
-    z.enum(['pgoutput', 'wal2json'], { error: 'must be pgoutput or wal2json' }),
-    { default: 'pgoutput', says: 'Output plugin that decodes the WAL.' },
+    z
+      .enum(['pgoutput', 'wal2json'], { error: 'must be pgoutput' })
+      .refine((plugin) => plugin !== 'wal2json', {
+        error: 'must be pgoutput, since wal2json is not carried out yet',
+      }),
+    {
+      default: 'pgoutput',
+      says: 'Output plugin that decodes the WAL; `wal2json` is not carried out yet.',
+    },
   ),
   replayRetentionMb: postgres('REPLAY_RETENTION_MB', whole('a number of megabytes', 0), {
     default: '0',
     says: 'WAL kept for a later replay, in MB; 0 keeps none and makes no second slot.',
+    later: true,
   }),
 
   accessToken: hubspot('HUBSPOT_ACCESS_TOKEN', text, {
@@ -142,13 +159,15 @@ export const options = {
         error: 'must be one secret, or two separated by a comma while it is rotated',
       }),
     {
-      defaultSays: 'a demo secret in `start` with the emulator; else required',
+      defaultSays:
+        'a demo secret in `emulator`, and in `start` with the emulator; else required by `start`, `cdc` and `webhook`',
       says: 'Client secret of the app, which signs the webhooks; two, separated by a comma, while it is rotated.',
       secret: true,
     },
   ),
   appId: hubspot('HUBSPOT_APP_ID', id, {
-    defaultSays: 'a demo id in `start` with the emulator; else required',
+    defaultSays:
+      'a demo id in `emulator`, and in `start` with the emulator; else required by `start`, `cdc` and `webhook`',
     says: 'Id of the app: tells our own writes from those of others in HubSpot’s history.',
   }),
   portalId: hubspot('HUBSPOT_PORTAL_ID', id, {
@@ -188,19 +207,11 @@ export const options = {
     default: '2000',
     says: 'Milliseconds after a record’s first change at which it is sent, quiet or not.',
   }),
-  reconcileCron: sync(
-    'RECONCILE_CRON',
-    z
-      .string()
-      .refine(
-        (value) => value === 'off' || /^\S+( \S+){4}$/.test(value.trim()),
-        'must be five cron fields, or off',
-      ),
-    {
-      default: '0 * * * *',
-      says: 'When both sides are compared, as five cron fields; `off` for never.',
-    },
-  ),
+  reconcileCron: sync('RECONCILE_CRON', cron, {
+    default: '0 * * * *',
+    says: 'When both sides are compared, as five cron fields; `off` for never.',
+    later: true,
+  }),
   syncLogRetentionDays: sync('SYNC_LOG_RETENTION_DAYS', whole('days, 1 or more', 1), {
     default: '30',
     says: 'Days for which rows of `sync_log` are kept.',
@@ -214,7 +225,7 @@ export const options = {
     default: '9464',
     says: 'Port of cdc’s own health and metrics.',
   }),
-  listenHost: servers('LISTEN_HOST', text, {
+  listenHost: servers('LISTEN_HOST', listenHost, {
     default: '127.0.0.1',
     says: 'Address on which all servers listen; 0.0.0.0 in a container.',
   }),
@@ -231,6 +242,7 @@ export const options = {
     defaultSays: 'none',
     says: 'URL that is told of alarms by a POST of JSON.',
     secret: true,
+    later: true,
   }),
   dataDir: servers('DATA_DIR', text, {
     default: '.pg-hubspot-sync',
@@ -245,10 +257,14 @@ export const options = {
     default: '190',
     says: 'Requests per 10 s that the emulator allows.',
   }),
-  emulatorToken: emulator('EMULATOR_TOKEN', text, {
-    default: 'pat-emulator',
-    says: 'The one bearer token that the emulator accepts.',
-  }),
+  emulatorToken: emulator(
+    'EMULATOR_TOKEN',
+    z.string().regex(/^\S+$/, 'must be a text without blanks'),
+    {
+      default: 'pat-emulator',
+      says: 'The one bearer token that the emulator accepts.',
+    },
+  ),
 
   logLevel: logs(
     'LOG_LEVEL',
@@ -271,6 +287,11 @@ export type OptionValues = {
   [K in OptionKey]: (typeof options)[K] extends Option<infer T> ? T : never;
 };
 
+/** What a setting does, and whether it does it yet. */
+export function explain({ says, later }: Pick<Option, 'says' | 'later'>): string {
+  return later ? `${says} Not carried out yet.` : says;
+}
+
 /** The settings as `--help` shows them. */
 export function describeSettings(): string {
   const all: readonly Option[] = Object.values(options);
@@ -281,7 +302,7 @@ export function describeSettings(): string {
       .filter((option) => option.group === name)
       .map((option) => {
         const standard = option.default ?? option.defaultSays;
-        return `    ${flagOf(option)} <value>, ${option.variable} (${standard})\n        ${option.says}`;
+        return `    ${flagOf(option)} <value>, ${option.variable} (${standard})\n        ${explain(option)}`;
       }),
   ]);
   return `\nSettings, each a flag, an environment variable or a line of .env (default):\n${lines.join('\n')}\n`;

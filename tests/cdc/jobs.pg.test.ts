@@ -1,5 +1,5 @@
 /** Work that commands hand over through the database. */
-import { startJobs } from '../../cdc/jobs.ts';
+import { pruneSyncLog, startJobs } from '../../cdc/jobs.ts';
 import { eventually } from '../support/eventually.ts';
 import { createRoom, tables } from './room.ts';
 
@@ -25,4 +25,18 @@ test('a job is done once, with its result; one that nobody knows fails with its 
   ]);
   expect((await room.record('deals', 'o-1')).state.doubt).toEqual(['reconcile']);
   expect((await room.record('companies', 'c-1')).state.doubt).toEqual([]);
+});
+
+test('rows of sync_log older than the days said are removed, younger ones stay', async () => {
+  await using room = await createRoom();
+  await room.db.query(
+    `insert into ${tables.syncLog} (object_type, object_id, direction, status, completed_at)
+     select 'deals', days::text, 'outbound', 'success', now() - make_interval(days => days)
+     from unnest(array[0, 6, 8, 400]) as days`,
+  );
+  expect(await pruneSyncLog(room.context.pool, room.context.tables, 7)).toBe(2);
+  expect(await room.db.query(`select object_id from ${tables.syncLog} order by id`)).toEqual([
+    { object_id: '0' },
+    { object_id: '6' },
+  ]);
 });

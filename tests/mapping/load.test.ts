@@ -277,3 +277,19 @@ test('keys that HubSpot could take for one another are folded, others refused', 
   expect(() => table?.keyValue('größe')).toThrow('not plain ASCII');
   expect(() => table?.keyValue('')).toThrow();
 });
+
+test('an alias without its anchor is told at its place', () => {
+  const yaml = text.replace('key: id', 'key: *nowhere');
+  expect(mistakesOf(yaml)).toEqual([
+    expect.stringContaining(`sync.yaml:${placeOf(yaml, '*nowhere')} there is no anchor &nowhere`),
+  ]);
+});
+
+test('an empty key, and a label instead of a property’s name, are told in words of their own', () => {
+  expect(mistakesOf(text.replace('key: id', 'key: []'))).toEqual([
+    expect.stringContaining('the key names no column. Write `key: id`.'),
+  ]);
+  expect(mistakesOf(text.replace('      hs_next_step:', '      Next Step:'))).toEqual([
+    expect.stringContaining('looks like a label. Write the internal name'),
+  ]);
+});

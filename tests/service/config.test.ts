@@ -5,8 +5,10 @@ import {
   ConfigError,
   type ConfigSources,
   loadConfig,
+  refuseEqualPorts,
   requireAppCredentials,
 } from '../../shared/service/config.ts';
+import { toSyncError } from '../../shared/service/errors.ts';
 
 function load(env: Record<string, string> = {}, others: Partial<ConfigSources> = {}) {
   return loadConfig({ env, ...others });
@@ -121,11 +123,34 @@ test.each([
   ['PORT', 'abc', 'PORT must be a port, 0 to 65535 (0: any free one), not `abc`.'],
   ['PORT', '70000', 'PORT must be a port, 0 to 65535 (0: any free one), not `70000`.'],
   ['DEBOUNCE_MS', '-1', 'DEBOUNCE_MS must be milliseconds, not `-1`.'],
-  ['CDC_PLUGIN', 'test', 'CDC_PLUGIN must be pgoutput or wal2json, not `test`.'],
+  ['CDC_PLUGIN', 'test', 'CDC_PLUGIN must be pgoutput, not `test`.'],
   [
     'HUBSPOT_API_VERSION',
     'v9',
     'HUBSPOT_API_VERSION must be v3 or a dated version such as 2026-09, not `v9`.',
+  ],
+  [
+    'CDC_PLUGIN',
+    'wal2json',
+    'CDC_PLUGIN must be pgoutput, since wal2json is not carried out yet, not `wal2json`.',
+  ],
+  [
+    'CDC_PUBLICATION',
+    'a b',
+    'CDC_PUBLICATION must be a name without blanks, quotes and commas, not `a b`.',
+  ],
+  ['EMULATOR_TOKEN', 'a b', 'EMULATOR_TOKEN must be a text without blanks, not `a b`.'],
+  ['EMBEDDED_POSTGRES_PORT', '0', 'EMBEDDED_POSTGRES_PORT must be a port, 1 to 65535, not `0`.'],
+  ['LISTEN_HOST', 'x y', 'LISTEN_HOST must be an IP address or a host’s name, not `x y`.'],
+  [
+    'DATABASE_URL',
+    'postgres://a@b:99999/c',
+    'DATABASE_URL must name a port from 1 to 65535, or none.',
+  ],
+  [
+    'RECONCILE_CRON',
+    '60 * * * *',
+    'RECONCILE_CRON must be five cron fields, or off, not `60 * * * *`.',
   ],
   ['RECONCILE_CRON', 'hourly', 'RECONCILE_CRON must be five cron fields, or off, not `hourly`.'],
 ])('%s=%s is told in one sentence', (variable, value, sentence) => {
@@ -163,4 +188,41 @@ test('a room on its own requires the app’s secret and id, each missing one in 
     /^HUBSPOT_CLIENT_SECRET is missing; .*\nHUBSPOT_APP_ID is missing; /,
   );
   requireAppCredentials(load({ HUBSPOT_CLIENT_SECRET: 's', HUBSPOT_APP_ID: '7' }));
+});
+
+test('what is not carried out yet is named when it is set to something', () => {
+  const set = (env: Record<string, string>) => load(env).notCarriedOut;
+  expect(set({})).toEqual([]);
+  expect(set({ RECONCILE_CRON: 'off', REPLAY_RETENTION_MB: '0' })).toEqual([]);
+  expect(
+    set({
+      RECONCILE_CRON: '*/15 0-6,22 * * 1-5',
+      REPLAY_RETENTION_MB: '5',
+      NOTIFY_URL: 'https://example.com',
+    }),
+  ).toEqual(['REPLAY_RETENTION_MB', 'RECONCILE_CRON', 'NOTIFY_URL']);
+});
+
+test('start refuses two equal ports, unless any free one is meant or one of them is not used', () => {
+  expect(() => refuseEqualPorts(load({ PORT: '5000', EMULATOR_PORT: '5000' }))).toThrow(
+    'PORT and EMULATOR_PORT are both 5000.',
+  );
+  refuseEqualPorts(load({ PORT: '0', CDC_PORT: '0' }));
+  refuseEqualPorts(load({ PORT: '5000', EMULATOR_PORT: '5000', HUBSPOT_ACCESS_TOKEN: 'x' }));
+});
+
+test.each([
+  [
+    'permission denied for table deals',
+    'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE deals TO me',
+  ],
+  ['permission denied for database crm', 'GRANT CREATE ON DATABASE crm TO me'],
+  ['permission denied for schema hubspot_sync', 'GRANT USAGE, CREATE ON SCHEMA hubspot_sync TO me'],
+  ['must be owner of table deals', 'ALTER … deals OWNER TO me'],
+  ['permission denied to use replication slots', 'ALTER ROLE me REPLICATION'],
+])('a missing right is no bug: %s', (message, advice) => {
+  const thrown = Object.assign(new Error(message), { code: '42501' });
+  const { code, advice: given } = toSyncError(thrown, 'me');
+  expect(code).toBe('PERMISSION_DENIED');
+  expect(given).toContain(advice);
 });
