@@ -82,14 +82,16 @@ export function explainListenError(
   error: unknown,
   { host, port, variable }: ListenAddress,
 ): unknown {
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { code, syscall, hostname } = error as NodeJS.ErrnoException & { hostname?: string };
   if (code === 'EADDRINUSE') {
     return serviceError('PORT_IN_USE', `Port ${port} on ${host} is in use (${variable}).`, {
       port,
       variable,
     });
   }
-  const reason = listenReasons[code ?? ''] ?? (syscall === 'listen' ? code : undefined);
+  // What failed may have been to reach another host.
+  const ours = syscall === 'listen' || syscall === 'bind' || hostname === host;
+  const reason = ours ? (listenReasons[code ?? ''] ?? code) : undefined;
   if (reason === undefined) return error;
   return serviceError(
     'LISTEN_REFUSED',
