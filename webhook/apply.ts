@@ -4,10 +4,11 @@
  * the values are written, each refused row on its own.
  */
 import type { TableMapping } from '../shared/mapping/mapping.ts';
-import { buryDeadLetters, writeSyncLog } from '../shared/postgres/journal.ts';
+import { buryDeadLetters, cureDeadLetters, writeSyncLog } from '../shared/postgres/journal.ts';
 import { type Client, inTransaction } from '../shared/postgres/pool.ts';
 import {
   findKeys,
+  isAheadOfStream,
   lockRecords,
   refId,
   type StoredRecord,
@@ -18,7 +19,7 @@ import { type ApplyContext, type Findings, newFindings, type RecordEvent } from 
 import { decideEvents } from './decide.ts';
 import { oldestUpsert, rememberUnlinked } from './events/unlinked.ts';
 import { claimEvents, delayOf, holdEvents, type InboxRow, settleEvents } from './inbox.ts';
-import { cureLetters } from './letters.ts';
+import { curedBy } from './letters.ts';
 import { readFields, understand, type WebhookEvent } from './parse.ts';
 import { noteDecision } from './tell.ts';
 import { type Decided, type Written, writeDecisions } from './write.ts';
@@ -132,9 +133,15 @@ async function applyLinked(
   const decided: Decided[] = [];
   for (const [key, events] of byKey) {
     const record = records.get(refId({ object: table.object, key }));
-    if (!record || (locked.has(key) && events.some(needsRow))) {
+    const missing = !rows.has(key) && !locked.has(key);
+    const ahead = record !== undefined && missing && isAheadOfStream(record);
+    if (!record || ahead || (locked.has(key) && events.some(needsRow))) {
       for (const { id, attempts } of events) {
-        const reason = record ? 'the row is locked' : 'the record is locked';
+        const reason = ahead
+          ? 'the row is gone or has another key, and the stream has yet to say so'
+          : record
+            ? 'the row is locked'
+            : 'the record is locked';
         findings.held.push({ id, delayMs: delayOf(attempts), tried: true, reason });
       }
       continue;
@@ -154,8 +161,8 @@ async function applyLinked(
   for (const one of written) {
     if (takeIn(one)) changed.push(one.record);
     noteDecision(context, table, one, findings);
+    findings.cured.push(...curedBy(one));
   }
-  await cureLetters(client, tables, written);
   return changed;
 }
 
@@ -166,8 +173,9 @@ function takeIn({ record, state, decision, applied, removed, refused }: Written)
   record.outbox = decision.outbox;
   if (applied.length > 0 || removed) {
     record.lastSyncedAt = Date.now();
-    record.syncError = null;
   }
+  const [unconvertible] = decision.unconvertible;
+  if (unconvertible) record.syncError = `${unconvertible.property}: ${unconvertible.reason}`;
   const [first] = refused;
   if (first) record.syncError = `Postgres refuses the ${first.write.kind}: ${first.detail}`;
   return (
@@ -208,6 +216,7 @@ async function finish(client: Client, { tables }: ApplyContext, findings: Findin
   // One record that has to wait makes an event of several records wait as a whole.
   for (const id of held.keys()) findings.outcomes.delete(id);
   await buryDeadLetters(client, tables, findings.letters);
+  await cureDeadLetters(client, tables, findings.cured);
   await writeSyncLog(client, tables, findings.log);
   await settleEvents(client, tables, findings.outcomes);
   await holdEvents(client, tables, [...held.values()]);

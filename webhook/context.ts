@@ -1,6 +1,6 @@
 /** What the worker's steps share. */
 import type { Mapping, TableMapping } from '../shared/mapping/mapping.ts';
-import type { DeadLetter, SyncLogRow } from '../shared/postgres/journal.ts';
+import type { Cured, DeadLetter, SyncLogRow } from '../shared/postgres/journal.ts';
 import type { Pool } from '../shared/postgres/pool.ts';
 import type { ColumnType } from '../shared/postgres/rows.ts';
 import type { Tables } from '../shared/postgres/schema.ts';
@@ -38,11 +38,12 @@ export interface Findings {
   readonly outcomes: Map<string, Outcome>;
   readonly held: Held[];
   readonly letters: DeadLetter[];
+  readonly cured: Cured[];
   readonly log: SyncLogRow[];
   /** Told to the listeners once it is committed. */
   readonly told: (() => void)[];
 }
 
 export function newFindings(): Findings {
-  return { outcomes: new Map(), held: [], letters: [], log: [], told: [] };
+  return { outcomes: new Map(), held: [], letters: [], cured: [], log: [], told: [] };
 }

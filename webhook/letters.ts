@@ -1,7 +1,5 @@
 /** Dead letters of the way inwards: what HubSpot holds and the row can't, and when that has ended. */
-import type { DeadLetter } from '../shared/postgres/journal.ts';
-import type { Client } from '../shared/postgres/pool.ts';
-import type { Tables } from '../shared/postgres/schema.ts';
+import type { Cured, DeadLetter } from '../shared/postgres/journal.ts';
 import type { RefusedRow } from '../shared/postgres/write-inbound.ts';
 import type { Decision } from './decide.ts';
 import type { Written } from './write.ts';
@@ -41,34 +39,15 @@ export function refusedLetter(
   };
 }
 
-/** Closes the open letters whose every property was applied since, or whose row is gone now. */
-export async function cureLetters(
-  client: Client,
-  tables: Tables,
-  written: readonly Written[],
-): Promise<void> {
-  const done = written.filter(({ applied, removed }) => applied.length > 0 || removed);
-  if (done.length === 0) return;
-  const { rows } = await client.query(
-    `select d.id, d.object_type as object, d.key, d.payload from ${tables.deadLetter} d
-       join unnest($1::text[], $2::text[]) as t (o, k) on d.object_type = t.o and d.key = t.k
-      where d.direction = 'inbound' and d.state = 'open'`,
-    [done.map(({ record }) => record.object), done.map(({ record }) => record.key)],
-  );
-  const cured = rows.filter(({ object, key, payload }) => {
-    const one = done.find(({ record }) => record.object === object && record.key === key);
-    if (one?.removed) return true;
-    const names = propertiesOf(payload);
-    return names.length > 0 && names.every((name) => one?.applied.includes(name));
-  });
-  if (cured.length === 0) return;
-  await client.query(
-    `update ${tables.deadLetter} set state = 'cured', updated_at = now() where id = any ($1::bigint[])`,
-    [cured.map(({ id }) => id)],
-  );
-}
-
-function propertiesOf(payload: unknown): string[] {
-  const { property, values } = (payload ?? {}) as { property?: string; values?: object };
-  return property ? [property] : Object.keys(values ?? {});
+/** What is equal on both sides since now; of a value applied before one that can't be, nothing is. */
+export function curedBy({ record, decision, applied, removed }: Written): Cured[] {
+  if (applied.length === 0 && !removed) return [];
+  const { object, key } = record;
+  const isLast = (name: string) =>
+    !decision.unconvertible.some(
+      ({ property, event }) =>
+        property === name && event.event.time >= (decision.apply[name]?.time ?? 0),
+    );
+  const whole = removed ? 'gone' : undefined;
+  return [{ object, key, properties: applied.filter(isLast), whole }];
 }

@@ -111,7 +111,7 @@ export function claimOne(
   const rest = without(pendings, claim.drop);
   const { object, key } = record;
   const equal = claim.drop.filter((name) => isKnown(record, name, sent));
-  if (equal.length > 0) findings.equal.push({ object, key, properties: equal });
+  if (equal.length > 0) findings.equal.push({ object, key, properties: equal, whole: 'delivered' });
   if (claim.record.call) {
     keepWaiting(record, op, rest, waiting.associations, now);
     const wire = wireValues(context, table, claim.send);

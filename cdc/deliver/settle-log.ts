@@ -1,6 +1,6 @@
 /** What the log and the dead letters say of a settled call. Names of properties, never values. */
 import type { ItemError } from '../../shared/hubspot/errors.ts';
-import type { DeadLetter } from '../../shared/postgres/journal.ts';
+import type { Cured, DeadLetter } from '../../shared/postgres/journal.ts';
 import type { OutboxRow, StoredRecord } from '../../shared/postgres/records.ts';
 import type { Claimed } from './claimed.ts';
 import type { Findings } from './findings.ts';
@@ -13,7 +13,7 @@ interface Delivery {
 }
 
 export function logDelivered(
-  findings: Findings & { readonly delivered: Claimed[] },
+  findings: Findings & { readonly delivered: Claimed[]; readonly equal: Cured[] },
   claimed: Claimed,
   record: StoredRecord,
   { correlationId, doubted = [] }: Delivery = {},
@@ -22,6 +22,12 @@ export function logDelivered(
   if (record.outbox) record.outbox = afterDelivery(record.outbox, claimed);
   findings.delivered.push(claimed);
   const properties = Object.keys(claimed.send);
+  findings.equal.push({
+    object: record.object,
+    key: record.key,
+    properties: properties.filter((name) => !doubted.includes(name)),
+    whole: claimed.operation === 'archive' ? 'gone' : 'delivered',
+  });
   findings.log.push({
     object: record.object,
     key: record.key,

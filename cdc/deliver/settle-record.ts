@@ -2,6 +2,7 @@
 import type { ItemError } from '../../shared/hubspot/errors.ts';
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { type HubspotId, idRef } from '../../shared/postgres/hubspot-ids.ts';
+import type { Cured } from '../../shared/postgres/journal.ts';
 import type { StoredRecord } from '../../shared/postgres/records.ts';
 import {
   answeredNotFound,
@@ -20,6 +21,8 @@ import { logBuried, logDelivered, logRefused } from './settle-log.ts';
 
 export interface SettleFindings extends Findings {
   readonly delivered: Claimed[];
+  /** What HubSpot is known to hold as sent. */
+  readonly equal: Cured[];
   /** Records that have a HubSpot id since now. */
   readonly linked: StoredRecord[];
   /** HubSpot records of others that an answer makes doubtful. */
@@ -38,7 +41,15 @@ export interface SettleFindings extends Findings {
 }
 
 export function newSettleFindings(): SettleFindings {
-  return { ...newFindings(), delivered: [], linked: [], suspects: [], doubted: [], dropped: [] };
+  return {
+    ...newFindings(),
+    delivered: [],
+    equal: [],
+    linked: [],
+    suspects: [],
+    doubted: [],
+    dropped: [],
+  };
 }
 
 /** So often a refusal that a reading may explain is repeated. */

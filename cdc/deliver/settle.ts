@@ -4,7 +4,7 @@
  */
 import { addDoubt } from '../../shared/postgres/doubt-all.ts';
 import { lockIds } from '../../shared/postgres/hubspot-ids.ts';
-import { type Cured, cureDeadLetters } from '../../shared/postgres/journal.ts';
+import { cureDeadLetters } from '../../shared/postgres/journal.ts';
 import { fence } from '../../shared/postgres/lease.ts';
 import { type Client, inTransaction } from '../../shared/postgres/pool.ts';
 import {
@@ -51,7 +51,7 @@ export async function settleBatch(
       await addDoubt(client, tables, object, 'reconcile', { hubspotIds: [hubspotId] });
     }
     await writeFindings(client, context, findings);
-    await cureDeadLetters(client, tables, findings.delivered.map(curedBy));
+    await cureDeadLetters(client, tables, findings.equal);
     await writeIds(client, context, findings.linked);
   });
   tellFindings(context, findings);
@@ -65,10 +65,6 @@ function answeredIds(batch: readonly Claimed[], outcomes: ReadonlyMap<string, Ou
     if (operation !== 'upsert' || outcome?.kind !== 'answered') return [];
     return [{ object, id: outcome.answer.id }];
   });
-}
-
-function curedBy({ object, key, send }: Claimed): Cured {
-  return { object, key, properties: Object.keys(send) };
 }
 
 /** Brings the ids back into the column that the mapping names for them. */

@@ -6,9 +6,11 @@
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { addDoubt } from '../../shared/postgres/doubt-all.ts';
 import { lockIds } from '../../shared/postgres/hubspot-ids.ts';
+import { type Cured, cureDeadLetters } from '../../shared/postgres/journal.ts';
 import { fence } from '../../shared/postgres/lease.ts';
 import { type Client, inTransaction } from '../../shared/postgres/pool.ts';
 import {
+  isAheadOfStream,
   lockRecords,
   refId,
   type StoredRecord,
@@ -28,7 +30,7 @@ import { newFindings, writeFindings } from '../deliver/findings.ts';
 import { findTargets } from './judge-associations.ts';
 import { type JudgeFindings, judgeOne } from './judge-record.ts';
 import type { Reading } from './read.ts';
-import { takeRefused, takeWritten, tellJudged } from './take-in.ts';
+import { curedBy, takeRefused, takeWritten, tellJudged } from './take-in.ts';
 
 /** Nobody's lock is waited for longer than this while records are locked. */
 const LOCK_TIMEOUT_MS = 1000;
@@ -93,6 +95,7 @@ async function judgeTogether(
     for (const reading of readings) {
       const record = records.get(refId({ object: table.object, key: reading.key }));
       if (!record || held.has(reading.key)) continue;
+      if (!rows.has(reading.key) && isAheadOfStream(record)) continue;
       before.set(reading.key, { ...record });
       const row = rows.get(reading.key)?.columns ?? null;
       const place = { context, table, reading, row, ids, targets };
@@ -122,6 +125,14 @@ async function judgeTogether(
       takeRefused(table, records, one, findings);
     }
     await store(client, context, table, types, [...records.values()], done, findings);
+    const cured = readings.flatMap((reading): Cured[] => {
+      const { key } = reading;
+      const record = records.get(refId({ object: table.object, key }));
+      if (!record || !done.has(key)) return [];
+      const own = written.filter(({ write }) => write.key === key);
+      return [curedBy(context, table, record, reading, rows.get(key)?.columns ?? null, own)];
+    });
+    await cureDeadLetters(client, tables, cured);
     return done;
   });
   tellJudged(context, table, findings);

@@ -1,14 +1,16 @@
 /** Brings into the records what was written into their rows, or what Postgres refused of it. */
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
-import { refId, type StoredRecord } from '../../shared/postgres/records.ts';
+import type { Cured } from '../../shared/postgres/journal.ts';
+import { type Image, refId, type StoredRecord } from '../../shared/postgres/records.ts';
 import type { RefusedRow, WrittenRow } from '../../shared/postgres/write-inbound.ts';
 import { refuseDeletion, refuseInsertion } from '../../shared/protocol/existence-inward.ts';
 import { appliedInbound, refusedInbound } from '../../shared/protocol/receive.ts';
 import type { DeliverContext } from '../deliver/context.ts';
 import { tellFindings } from '../deliver/findings.ts';
 import type { JudgeFindings } from './judge-record.ts';
-import { valuesOfRow } from './judge-values.ts';
+import { historiesOf, valuesOfRow } from './judge-values.ts';
 import { refusedLetter } from './letters.ts';
+import type { Reading } from './read.ts';
 
 type Records = ReadonlyMap<string, StoredRecord>;
 
@@ -77,6 +79,29 @@ function keepOwn(table: TableMapping, record: StoredRecord, { write }: RefusedRo
     const value = own[property];
     if (value !== undefined) record.state = refusedInbound(record.state, property, value);
   }
+}
+
+/** What is equal on both sides now: what was written, and what the reading and the row agree in. */
+export function curedBy(
+  context: DeliverContext,
+  table: TableMapping,
+  record: StoredRecord,
+  reading: Reading,
+  row: Image | null,
+  written: readonly WrittenRow[],
+): Cured {
+  const { object, key, state } = record;
+  const kinds = written.map(({ write }) => write.kind);
+  const properties = written.flatMap(({ write }) => Object.keys(write.values));
+  const found = reading.found.find(({ id }) => id === state.existence.link);
+  if (row && found && !found.archived) {
+    const own = valuesOfRow(table, state, row);
+    for (const [name, [current]] of Object.entries(historiesOf(context, table, found))) {
+      if (own[name] === (current?.value ?? '')) properties.push(name);
+    }
+  }
+  const inserted = kinds.includes('insert') ? 'inserted' : undefined;
+  return { object, key, properties, whole: kinds.includes('delete') ? 'gone' : inserted };
 }
 
 export function tellJudged(

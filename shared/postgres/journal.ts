@@ -87,16 +87,31 @@ export async function buryDeadLetters(
   }
 }
 
-/** A record, and the properties of it that are equal on both sides since now. */
+/** A record, and what of it is equal on both sides since now. */
 export interface Cured {
   readonly object: string;
   readonly key: string;
   readonly properties: readonly string[];
+  /**
+   * What happened to the record as a whole: what is about none of its properties in particular ends
+   * with its next delivery, what kept its row from being made ends with the row; a record that is
+   * gone on both sides needs no letter any more.
+   */
+  readonly whole?: 'delivered' | 'inserted' | 'gone' | undefined;
+}
+
+interface OpenLetter {
+  readonly id: string;
+  readonly object: string;
+  readonly key: string;
+  readonly direction: Direction;
+  readonly payload: unknown;
 }
 
 /**
- * Closes the open outbound letters of records that were delivered since, as far as what they are
- * about was: a letter names its properties in its payload.
+ * Closes the open letters, of either direction, whose every property is equal on both sides since
+ * now, and takes the error from records that have no open letter left. To be called in the
+ * transaction that stores the records, after them and after the letters of the same step.
  */
 export async function cureDeadLetters(
   client: Client,
@@ -104,25 +119,52 @@ export async function cureDeadLetters(
   cured: readonly Cured[],
 ): Promise<void> {
   if (cured.length === 0) return;
-  await client.query(
-    `update ${tables.deadLetter} d set state = 'cured', updated_at = now()
-       from unnest($1::text[], $2::text[], $3::jsonb[]) as t (o, k, p)
-      where d.object_type = t.o and d.key = t.k and d.direction = 'outbound' and d.state = 'open'
-        and coalesce((d.payload -> 'properties')::jsonb, '[]') <@ t.p`,
-    [
-      cured.map((c) => c.object),
-      cured.map((c) => c.key),
-      cured.map((c) => JSON.stringify(c.properties)),
-    ],
+  const keys = [cured.map((c) => c.object), cured.map((c) => c.key)];
+  // The payload is looked at here: it may quote \u0000, which no function of the database takes.
+  const { rows } = await client.query(
+    `select d.id, d.object_type as object, d.key, d.direction, d.payload from ${tables.deadLetter} d
+      where d.state = 'open'
+        and (d.object_type, d.key) in (select * from unnest($1::text[], $2::text[]))`,
+    keys,
   );
+  if (rows.length > 0) {
+    const byRecord = new Map<string, Cured[]>();
+    for (const one of cured) {
+      const id = JSON.stringify([one.object, one.key]);
+      byRecord.set(id, [...(byRecord.get(id) ?? []), one]);
+    }
+    const ended = rows.filter((letter: OpenLetter) =>
+      byRecord.get(JSON.stringify([letter.object, letter.key]))?.some((one) => ends(letter, one)),
+    );
+    await client.query(
+      `update ${tables.deadLetter} set state = 'cured', updated_at = now() where id = any ($1::bigint[])`,
+      [ended.map(({ id }) => id)],
+    );
+  }
   await client.query(
     `update ${tables.record} r set sync_error = null
        from unnest($1::text[], $2::text[]) as t (o, k)
       where r.object_type = t.o and r.key = t.k and r.sync_error is not null
         and not exists (select from ${tables.deadLetter} d
                          where d.object_type = r.object_type and d.key = r.key and d.state = 'open')`,
-    [cured.map((c) => c.object), cured.map((c) => c.key)],
+    keys,
   );
+}
+
+function ends({ direction, payload }: OpenLetter, { properties, whole }: Cured): boolean {
+  if (whole === 'gone') return true;
+  const about = (payload ?? {}) as {
+    readonly kind?: string;
+    readonly property?: string;
+    readonly properties?: readonly string[];
+    readonly values?: object;
+  };
+  if (about.kind === 'insert' && whole === 'inserted') return true;
+  const names = about.property
+    ? [about.property]
+    : (about.properties ?? Object.keys(about.values ?? {}));
+  if (names.length === 0) return direction === 'outbound' && whole === 'delivered';
+  return names.every((name) => properties.includes(name));
 }
 
 export interface ConflictRow {

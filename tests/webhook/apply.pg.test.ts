@@ -367,3 +367,29 @@ test('an association event makes the record a doubt, unless a foreign key of our
   });
   expect(await room.db.query(`select count(*) from ${tables.inbox}`)).toEqual(before);
 });
+
+test('an applied value ends the letters of its property, of either direction, and the record’s error with the last', async () => {
+  await using room = await openRoom();
+  await room.link('deals', 'd1', '1', { stage: 'Nobody knows' });
+  await room.db.query(
+    `insert into ${tables.deadLetter} (direction, object_type, key, hubspot_id, code, message, advice, payload)
+     values ('outbound', 'deals', 'd1', '1', 'VALUE_UNCONVERTIBLE', '', '', '{"properties":["dealstage"]}'),
+            ('outbound', 'deals', 'd1', '1', 'LINK_TAKEN', '', '', '{"properties":[]}'),
+            ('inbound', 'deals', 'd1', '1', 'VALUE_UNCONVERTIBLE', '', '', '{"property":"dealname","value":"\\u0000"}')`,
+  );
+  await room.db.query(`update ${tables.record} set sync_error = 'dealstage' where key = 'd1'`);
+  const look = async () => {
+    const letters = await room.db.query(`select state from ${tables.deadLetter} order by id`);
+    const [record] = await room.db.query(`select sync_error from ${tables.record}`);
+    return [...letters.map(({ state }) => state), record?.sync_error];
+  };
+  await room.send(propertyChange(1, 'dealstage', 'closedwon'));
+  await room.settled();
+  expect(await look()).toEqual(['cured', 'open', 'open', 'dealstage']);
+  await room.db.query(
+    `update ${tables.deadLetter} set state = 'discarded' where code = 'LINK_TAKEN'`,
+  );
+  await room.send(propertyChange(1, 'dealname', 'fine'));
+  await room.settled();
+  expect(await look()).toEqual(['cured', 'discarded', 'cured', null]);
+});

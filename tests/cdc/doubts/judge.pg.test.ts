@@ -321,3 +321,72 @@ test('a record that was merged into another is gone: its row goes by policy, who
   await room.rest();
   expect(await room.row('deals', 'o-1')).toBeUndefined();
 });
+
+const refusesBig =
+  'alter table opportunities add check (amount < 1000), add check (length(next_step) < 9);';
+
+test('a letter of a value that the row refused ends when the row’s own later value is delivered', async () => {
+  await using room = await createRoom({ sql: refusesBig });
+  const id = await syncedDeal(room);
+  await room.edit('deals', id, { amount: '5000' });
+  await room.reconcile();
+  await room.rest();
+  expect(await room.letters()).toMatchObject([{ direction: 'inbound', code: 'ROW_REFUSED' }]);
+  await room.update('deals', 'o-1', { name: 'Other' });
+  await room.rest();
+  expect(await room.letters()).toMatchObject([{ state: 'open' }]);
+  await room.update('deals', 'o-1', { amount: 7 });
+  await room.rest();
+  expect(Number((await room.shown('deals', id)).properties.amount)).toBe(7);
+  expect(await room.letters()).toMatchObject([{ state: 'cured' }]);
+  expect((await room.record('deals', 'o-1')).syncError).toBeNull();
+});
+
+test('a letter of a value that the row refused ends when a reading brings the corrected one', async () => {
+  await using room = await createRoom({ sql: refusesBig });
+  const id = await syncedDeal(room);
+  await room.edit('deals', id, { amount: '5000', hs_next_step: 'a long text' });
+  await room.reconcile();
+  await room.rest();
+  expect(await room.letters()).toHaveLength(2);
+  await room.edit('deals', id, { amount: '70' });
+  await room.reconcile();
+  await room.rest();
+  expect(await room.row('deals', 'o-1')).toMatchObject({ amount: '70.00' });
+  const states = async () =>
+    Object.fromEntries(
+      (await room.letters()).map(({ payload, state }) => [
+        Object.keys(payload.values as object),
+        state,
+      ]),
+    );
+  expect(await states()).toEqual({ amount: 'cured', hs_next_step: 'open' });
+  expect((await room.record('deals', 'o-1')).syncError).not.toBeNull();
+  await room.edit('deals', id, { hs_next_step: 'short' });
+  await room.reconcile();
+  await room.rest();
+  expect(await states()).toEqual({ amount: 'cured', hs_next_step: 'cured' });
+  expect((await room.record('deals', 'o-1')).syncError).toBeNull();
+});
+
+test('a letter of a value that could not be sent ends when HubSpot’s is applied', async () => {
+  await using room = await createRoom();
+  const id = await syncedDeal(room);
+  await room.update('deals', 'o-1', { stage: 'No such stage' });
+  await room.rest();
+  expect(await room.letters()).toMatchObject([{ direction: 'outbound', state: 'open' }]);
+  const log = await room.db.query(`select * from ${tables.syncLog} where status <> 'success'`);
+  expect(log).toMatchObject([
+    {
+      status: 'error',
+      direction: 'outbound',
+      message: 'dealstage: not sent (VALUE_UNCONVERTIBLE)',
+    },
+  ]);
+  await room.edit('deals', id, { dealstage: 'presentationscheduled' });
+  await room.reconcile();
+  await room.rest();
+  expect(await room.row('deals', 'o-1')).toMatchObject({ stage: 'Proposal' });
+  expect(await room.letters()).toMatchObject([{ state: 'cured' }]);
+  expect((await room.record('deals', 'o-1')).syncError).toBeNull();
+});
