@@ -15,7 +15,8 @@ import { readPublication, readServer, readSlot } from './catalog.ts';
 import { findGap, type Names, readRemembered, UNKNOWN_CLUSTER } from './gap.ts';
 import { formatLsn } from './lsn.ts';
 import { type Client, inTransaction, type Pool } from './pool.ts';
-import { lockRecords, saveRecords } from './records.ts';
+import { lockRecords, refId, saveRecords } from './records.ts';
+import { existingKeys, readColumnTypes } from './rows.ts';
 import { quoteIdentifier, type Tables } from './schema.ts';
 
 export const initError = errorTable({
@@ -220,7 +221,7 @@ async function ensureCheckpoint(options: PublishOptions): Promise<SyncError | nu
   if (gap) {
     log.warn({ err: gap }, 'changes were missed: every known record is going to be compared');
     // Before the checkpoint: a crash in between repeats it, and nothing is streamed without it.
-    await resumeRecords(pool, tables);
+    await resumeRecords(options);
   }
   await pool.query(
     `insert into ${tables.checkpoint} as c (slot, system_identifier, confirmed_lsn, publication)
@@ -239,8 +240,11 @@ async function ensureCheckpoint(options: PublishOptions): Promise<SyncError | nu
 
 const RESUME_CHUNK = 500;
 
-/** Marks that were on their way in the lost WAL never come: what waits for them goes on without. */
-async function resumeRecords(pool: Pool, tables: Tables): Promise<void> {
+/**
+ * Marks that were on their way in the lost WAL never come: what waits for them goes on without. Nor
+ * does the news of rows that were deleted in it: those records are known to have no row from now on.
+ */
+async function resumeRecords({ pool, tables, mapped }: PublishOptions): Promise<void> {
   for (let after = ['', '']; ; ) {
     const { rows } = await pool.query(
       `select object_type as object, key from ${tables.record}
@@ -252,8 +256,18 @@ async function resumeRecords(pool: Pool, tables: Tables): Promise<void> {
     after = [last.object, last.key];
     await inTransaction(pool, async (client) => {
       const records = await lockRecords(client, tables, rows);
-      for (const record of records.values()) {
+      const there = new Set<string>();
+      for (const table of mapped) {
+        const keys = rows.filter(({ object }) => object === table.object).map(({ key }) => key);
+        const types = await readColumnTypes(client, table);
+        for (const key of await existingKeys(client, table, types, keys)) {
+          there.add(refId({ object: table.object, key }));
+        }
+      }
+      for (const [id, record] of records) {
         record.state = forgetMarks(resumeAfterGap(record.state));
+        const isMapped = mapped.some(({ object }) => object === record.object);
+        if (isMapped && !there.has(id)) record.image = null;
       }
       await saveRecords(client, tables, records.values());
     });

@@ -267,6 +267,15 @@ async function saveOutbox(client: Client, tables: Tables, records: readonly Stor
   );
 }
 
+/**
+ * Of a record without a row in the table: the WAL hasn't told yet that the row was deleted, or which
+ * key it has now. Nothing is decided about the record until it has: what HubSpot says may be meant for
+ * a row that only changed its key.
+ */
+export function isAheadOfStream({ image, outbox }: StoredRecord): boolean {
+  return image !== null && outbox?.operation !== 'delete';
+}
+
 /** The keys that HubSpot ids belong or belonged to; an id without a row is missing in the answer. */
 export async function findKeys(
   client: Queryable,

@@ -148,6 +148,28 @@ test('a row deleted and inserted anew keeps its record, and gets what only trave
   expect(postgres).toEqual(hubspot);
 });
 
+test('a row whose key changes while HubSpot changes its record loses neither', async () => {
+  const changed = ids.slice(8, 18);
+  for (const [i, id] of changed.entries()) {
+    const rekey = stack.db.query('update opportunities set id = $2 where id = $1', [
+      `hs_${id}`,
+      `renamed-${i}`,
+    ]);
+    // At once, so that some of the events find the new key in the table and the old one on record.
+    await Promise.all([
+      rekey,
+      stack.control('PATCH', `/objects/deals/${id}`, { properties: { dealname: `Renamed ${i}` } }),
+    ]);
+  }
+  await stack.quiet();
+  const rows = await stack.db.query(
+    "select name from opportunities where id like 'renamed-%' order by id",
+  );
+  expect(rows.map(({ name }) => name)).toEqual(changed.map((_, i) => `Renamed ${i}`));
+  const { hubspot, postgres } = await bothSides(stack);
+  expect(postgres).toEqual(hubspot);
+});
+
 test('a foreign key is an association, made after both ends and moved with the key', async () => {
   await stack.db.query(
     `insert into clients (id, name) values ('acme', 'Acme'), ('zeta', 'Zeta');
