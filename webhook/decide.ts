@@ -10,7 +10,7 @@ import { doubt, learned } from '../shared/protocol/record.ts';
 import type { RecordState } from '../shared/protocol/state.ts';
 import type { RecordEvent } from './context.ts';
 import { decideAssociation } from './events/association.ts';
-import { decideExistence, operationOf } from './events/existence.ts';
+import { decideExistence, decideRefusedRow, operationOf } from './events/existence.ts';
 import type { Outcome } from './inbox.ts';
 import type { WebhookEvent } from './parse.ts';
 
@@ -96,7 +96,9 @@ function decideOne(draft: Draft, one: RecordEvent, refused: ReadonlySet<string>)
     case 'property':
     case 'association': {
       const op = operationOf(draft.outbox);
-      if (!takesPropertyEvent(draft.state, op, one.hubspotId, draft.rowExists)) return 'ignored';
+      if (!takesPropertyEvent(draft.state, op, one.hubspotId, draft.rowExists)) {
+        return decideRefusedRow(draft, one);
+      }
       return event.kind === 'association'
         ? decideAssociation(draft, one, event)
         : decideProperty(draft, one, event, refused);

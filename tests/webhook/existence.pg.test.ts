@@ -1,3 +1,4 @@
+import { refuseInsertion } from '../../shared/protocol/existence-inward.ts';
 import { retireId } from '../../shared/protocol/ids.ts';
 import { exactly } from '../../shared/protocol/property.ts';
 import { eventually } from '../support/eventually.ts';
@@ -211,4 +212,17 @@ test('a merge makes every record it names a doubt, and wants the one that nobody
   expect((await room.record('deals', 'd1')).doubt).toEqual(['existence']);
   expect((await room.record('deals', 'd2')).doubt).toEqual(['existence']);
   expect(await remembered(room, '3')).toMatchObject({ key: null, wanted: true });
+});
+
+test('a change of a record whose row was refused has it read again; one of a record that died does not', async () => {
+  await using room = await openRoom();
+  await room.link('deals', 'hs_1', '1', {}, refuseInsertion);
+  await room.link('deals', 'hs_2', '2', {}, (state) => retireId(state, '2', exactly(2e12)));
+  await room.db.query('delete from deals');
+  await room.send(propertyChange(1, 'dealname', 'filled in'), propertyChange(2, 'dealname', 'x'));
+  await room.settled();
+  expect(await outcomes(room)).toEqual(['doubt', 'ignored']);
+  expect((await room.record('deals', 'hs_1')).doubt).toEqual(['created']);
+  expect((await room.record('deals', 'hs_2')).doubt).toEqual([]);
+  expect(room.told('doubt')).toMatchObject([{ key: 'hs_1', hubspotId: '1', reason: 'created' }]);
 });

@@ -2,7 +2,8 @@
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import type { OutboxRow } from '../../shared/postgres/records.ts';
 import type { ExistencePolicy, PendingExistence } from '../../shared/protocol/existence.ts';
-import { receiveExistence } from '../../shared/protocol/existence-inward.ts';
+import { noteCreated, receiveExistence } from '../../shared/protocol/existence-inward.ts';
+import { knownId } from '../../shared/protocol/ids.ts';
 import type { RecordEvent } from '../context.ts';
 import type { Draft } from '../decide.ts';
 import type { Outcome } from '../inbox.ts';
@@ -57,4 +58,20 @@ function endRow(draft: Draft, one: RecordEvent, outcome: 'delete-row' | 'mark-ro
   if (outcome === 'keep-row') return;
   draft.removal = one;
   if (outcome === 'delete-row') draft.rowExists = false;
+}
+
+/**
+ * A change of a HubSpot record whose row was refused (a required value was missing, or Postgres
+ * took none): what changed may have mended it, so the record is read again.
+ */
+export function decideRefusedRow(draft: Draft, { id, hubspotId }: RecordEvent): Outcome {
+  const { state, outbox, rowExists } = draft;
+  if (rowExists || state.existence.link !== null || state.call || outbox) return 'ignored';
+  const createdByUs = knownId(state, hubspotId)?.createdByUs ?? false;
+  const noted = noteCreated(state, hubspotId, { createdByUs });
+  // It died, and what came late tells nothing.
+  if (noted === state) return 'ignored';
+  draft.state = noted;
+  draft.doubts.push({ id, reason: 'created' });
+  return 'doubt';
 }
