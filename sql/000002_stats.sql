@@ -1,5 +1,5 @@
--- Numbers for people and monitors, as functions: per object type, and in one row for the reference
--- application. Not breaking.
+-- Numbers for people and monitors, one row per object type. The same in one row, with a column per
+-- mapped table, is made from the mapping by `init`: get_sync_stats(). Not breaking.
 
 -- Up Migration
 
@@ -28,20 +28,3 @@ create function get_object_stats() returns table (
   from types t order by t.object_type
 $$;
 comment on function get_object_stats() is 'Links, what waits, what failed: one row per object type';
-
-create function get_sync_stats() returns table (
-  opportunities_pending bigint,
-  clients_pending bigint,
-  contacts_pending bigint,
-  sync_errors_24h bigint,
-  last_successful_sync timestamptz
-) language sql stable set search_path from current as $$
-  select
-    (select count(*) from outbox where object_type = 'deals'),
-    (select count(*) from outbox where object_type = 'companies'),
-    (select count(*) from outbox where object_type = 'contacts'),
-    (select count(*) from sync_log where status = 'error'
-       and completed_at > now() - interval '24 hours'),
-    (select max(completed_at) from sync_log where status = 'success')
-$$;
-comment on function get_sync_stats() is 'One row for the reference application: what waits, what failed in a day, the last success';

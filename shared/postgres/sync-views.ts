@@ -1,6 +1,6 @@
 /**
- * What the database itself tells of the sync: `get_sync_stats()`, the same per object type, and a view
- * per mapped table. They depend on the mapping, so `init` makes them anew; they depend on no user
+ * What the database itself tells of the sync: `get_sync_stats()` with a column per mapped table, and a
+ * view per mapped table. They depend on the mapping, so `init` makes them anew; they depend on no user
  * table, so that they never stand in the way of the application's own migrations.
  */
 import type { TableMapping } from '../mapping/mapping.ts';
@@ -34,9 +34,6 @@ async function createStats(client: Client, tables: Tables, mapped: readonly Tabl
     column: quoteIdentifier(`${nameOf(table, mapped)}_pending`),
     object: quoteLiteral(table.object),
   }));
-  const errors = `(select count(*) from ${tables.syncLog} l
-      where l.status = 'error' and l.completed_at > now() - interval '24 hours'`;
-  const success = `(select max(l.completed_at) from ${tables.syncLog} l where l.status = 'success'`;
   // A function whose columns change can't be replaced.
   await client.query(`
     drop function if exists ${schema}.get_sync_stats();
@@ -44,19 +41,11 @@ async function createStats(client: Client, tables: Tables, mapped: readonly Tabl
     returns table (${pending.map(({ column }) => `${column} bigint, `).join('')}sync_errors_24h bigint, last_successful_sync timestamptz)
     language sql stable as $$
       select ${pending.map(({ object }) => `(select count(*) from ${tables.outbox} o where o.object_type = ${object}), `).join('')}
-             ${errors}), ${success})
+             (select count(*) from ${tables.syncLog} l
+               where l.status = 'error' and l.completed_at > now() - interval '24 hours'),
+             (select max(l.completed_at) from ${tables.syncLog} l where l.status = 'success')
     $$;
     comment on function ${schema}.get_sync_stats() is 'Changes waiting for HubSpot per mapped table, errors of a day, last success';
-    create or replace function ${schema}.get_sync_stats_by_object()
-    returns table (object_type text, records bigint, linked bigint, pending bigint, in_doubt bigint, sync_errors_24h bigint, last_successful_sync timestamptz)
-    language sql stable as $$
-      select r.object_type, count(*), count(r.hubspot_id),
-             (select count(*) from ${tables.outbox} o where o.object_type = r.object_type),
-             count(r.doubt_since),
-             ${errors} and l.object_type = r.object_type), ${success} and l.object_type = r.object_type)
-        from ${tables.record} r group by r.object_type order by r.object_type
-    $$;
-    comment on function ${schema}.get_sync_stats_by_object() is 'The same per HubSpot object type';
   `);
 }
 

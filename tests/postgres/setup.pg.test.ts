@@ -41,11 +41,11 @@ test('the numbers and views tell per table what waits, what failed and what is l
   ]);
   expect(
     await db.query(
-      'select object_type, records, linked, pending, sync_errors_24h from hubspot_sync.get_sync_stats_by_object()',
+      'select object_type, linked, pending, errors_24h from hubspot_sync.get_object_stats()',
     ),
   ).toEqual([
-    { object_type: 'companies', records: '2', linked: '1', pending: '1', sync_errors_24h: '1' },
-    { object_type: 'deals', records: '1', linked: '1', pending: '0', sync_errors_24h: '0' },
+    { object_type: 'companies', linked: '1', pending: '1', errors_24h: '1' },
+    { object_type: 'deals', linked: '1', pending: '0', errors_24h: '0' },
   ]);
   expect(
     await db.query(

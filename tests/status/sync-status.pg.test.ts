@@ -1,6 +1,11 @@
+import { join } from 'node:path';
 import express from 'express';
 import request from 'supertest';
+import { loadMapping } from '../../shared/mapping/load.ts';
 import { migrate } from '../../shared/postgres/migrate.ts';
+import { tablesOf } from '../../shared/postgres/schema.ts';
+import { createSyncViews } from '../../shared/postgres/sync-views.ts';
+import { packageRoot } from '../../shared/service/package-root.ts';
 import { readOverview } from '../../status/overview.ts';
 import { guard, readSyncStatus, statusRoutes } from '../../status/sync-status.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -10,6 +15,8 @@ const schema = 'hubspot_sync';
 async function createSyncDatabase(): Promise<TestDatabase> {
   const db = await createTestDatabase();
   await migrate({ databaseUrl: db.url, schema });
+  const { tables } = await loadMapping(join(packageRoot, 'sync.yaml'));
+  await createSyncViews(db.pool, tablesOf(schema), tables);
   return db;
 }
 
