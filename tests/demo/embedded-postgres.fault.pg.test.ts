@@ -136,3 +136,18 @@ test('a folder is claimed by one process; the note of a gone one does not count'
   expect(await readFile(join(folder, 'start.pid'), 'utf8')).toContain(`${process.pid} `);
   await release();
 });
+
+test('variables about the user’s own servers do not reach ours', async () => {
+  const before = { ...process.env };
+  Object.assign(process.env, { PGPORT: '9', PGDATA: '/nowhere' });
+  let server: EmbeddedPostgres;
+  try {
+    server = await start();
+  } finally {
+    process.env = before;
+  }
+  const environment = await readFile(`/proc/${server.pid}/environ`, 'utf8').catch(() => '');
+  // Postgres sets some for its own tools; those of ours that came from outside are not there.
+  expect(environment).not.toMatch(/PGPORT=9|PGDATA=\/nowhere/);
+  expect(await query(server, 'select 1 as n')).toEqual([{ n: 1 }]);
+});
