@@ -81,9 +81,7 @@ export function printChanges(events: Events, say: (line: string) => void): () =>
     ),
     events.on('deadletter', (event) =>
       arrows.say(
-        `${pc.red('✗')} ${event.object} ${event.key} was refused ${
-          event.direction === 'outbound' ? 'by HubSpot' : 'by Postgres'
-        } (${event.code}); the reason is in dead_letter`,
+        `${pc.red('✗')} ${event.object} ${event.key} ${describeEnd(event)} (${event.code}); the reason is in dead_letter`,
       ),
     ),
   ];
@@ -116,6 +114,13 @@ function createSummingUp(say: (line: string) => void): { say(line: string): void
 
 type Sent = EventMap['outbound:sent'];
 type Received = EventMap['inbound:change'];
+
+/** Who refused it; most of what becomes a dead letter nobody refused, since it never got there. */
+function describeEnd({ direction, code }: EventMap['deadletter']): string {
+  if (code.startsWith('HUBSPOT_')) return 'was refused by HubSpot';
+  if (code === 'ROW_REFUSED') return 'was refused by Postgres';
+  return direction === 'outbound' ? 'can’t be sent as it is' : 'can’t be taken over as it is';
+}
 
 function describeSent({ object, key, hubspotId, operation, properties, tookMs }: Sent): string {
   return line(pc.green('→'), { object, key, hubspotId, operation, properties, tookMs });

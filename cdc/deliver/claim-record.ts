@@ -125,7 +125,7 @@ export function claimOne(
   claimAssociation(context, table, record, surroundings, carried, findings);
   if (record.outbox === null && claim.drop.length > 0) {
     record.outbox = outbox;
-    skip(record, findings, 'HubSpot holds these values already', claim.drop);
+    skip(record, findings, `${claim.drop.join(', ')}: HubSpot holds it already`, claim.drop);
   }
 }
 
