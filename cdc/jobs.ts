@@ -5,8 +5,8 @@
 
 import { doubtAll } from '../shared/postgres/doubt-all.ts';
 import type { Tables } from '../shared/postgres/schema.ts';
+import { type Loop, startLoop } from '../shared/service/loop.ts';
 import type { DeliverContext } from './deliver/context.ts';
-import { type Loop, startLoop } from './loop.ts';
 
 const IDLE_MS = 250;
 

@@ -84,9 +84,11 @@ export async function startWebhook(options: WebhookOptions): Promise<WebhookHand
     });
     log.info({ url: server.url, signedUrl: webhook.publicUrl }, 'listening for webhooks');
     let resolve: () => void = () => undefined;
-    const promise = new Promise<void>((done) => {
+    const promise = new Promise<void>((done, fail) => {
       resolve = done;
+      worker.promise.catch(fail);
     });
+    promise.catch(() => undefined); // the owner awaits it; no unhandled rejection until then
     let stopped: Promise<void> | undefined;
     const stop = () => {
       stopping = true;

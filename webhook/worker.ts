@@ -6,6 +6,7 @@
 import type { TableMapping } from '../shared/mapping/mapping.ts';
 import { buryDeadLetters } from '../shared/postgres/journal.ts';
 import { inTransaction } from '../shared/postgres/pool.ts';
+import { startLoop } from '../shared/service/loop.ts';
 import { applyEvents } from './apply.ts';
 import type { ApplyContext } from './context.ts';
 import {
@@ -18,7 +19,6 @@ import {
   pruneInbox,
   settleEvents,
 } from './inbox.ts';
-import { startLoop } from './loop.ts';
 
 const BATCH = 500;
 const IDLE_MS = 150;
@@ -31,6 +31,8 @@ const TRIES = 4;
 const MOST_ATTEMPTS = 8;
 
 export interface Worker {
+  /** Rejects on an error that no repetition mends. */
+  readonly promise: Promise<void>;
   /** Events were stored. */
   wake(): void;
   /** Ends what is claimed, takes nothing new. */
@@ -60,10 +62,12 @@ export function startWorker(context: ApplyContext): Worker {
   const prune = startLoop({ name: 'pruning of the inbox', log, idleMs: PRUNE_MS }, async () => {
     return (await pruneInbox(pool, tables)) > 0;
   });
+  const loops = [many, held, prune];
   return {
+    promise: Promise.race(loops.map(({ promise }) => promise)),
     wake: () => many.wake(),
     async stop() {
-      await Promise.all([many.stop(), held.stop(), prune.stop()]);
+      await Promise.all(loops.map((loop) => loop.stop()));
     },
   };
 }

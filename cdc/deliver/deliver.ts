@@ -10,7 +10,7 @@ import { lockRecords, saveRecords } from '../../shared/postgres/records.ts';
 import { isAbandoned } from '../../shared/protocol/record.ts';
 import { giveUp } from '../../shared/protocol/settle.ts';
 import { errorTable } from '../../shared/service/errors.ts';
-import { type Loop, startLoop } from '../loop.ts';
+import { type Loop, startLoop } from '../../shared/service/loop.ts';
 import { type Batch, makeBatches } from './batch.ts';
 import { claimDue } from './claim.ts';
 import type { Outcome } from './claimed.ts';

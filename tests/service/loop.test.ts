@@ -1,7 +1,7 @@
-import { startLoop } from '../../cdc/loop.ts';
 import { loadConfig } from '../../shared/service/config.ts';
 import { SyncError } from '../../shared/service/errors.ts';
 import { createLogger } from '../../shared/service/logger.ts';
+import { startLoop } from '../../shared/service/loop.ts';
 import { eventually } from '../support/eventually.ts';
 
 const log = createLogger(loadConfig({ env: { LOG_LEVEL: 'silent' } }));

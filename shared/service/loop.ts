@@ -1,6 +1,6 @@
 /** A loop that works, waits until there may be more, and stops when told: the shape of each walker. */
-import { SyncError } from '../shared/service/errors.ts';
-import type { Logger } from '../shared/service/logger.ts';
+import { SyncError } from './errors.ts';
+import type { Logger } from './logger.ts';
 
 export interface Loop {
   /** Rejects on an error that ends the process (a lost lease). */
