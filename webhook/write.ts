@@ -37,9 +37,6 @@ export interface Written extends Decided {
   readonly refused: readonly RefusedRow[];
 }
 
-/** Values of one write stay below this many characters: one mark carries them all. */
-const MARK_CHARACTERS = 128 * 1024;
-
 /** Refusals that another change may end: a missing parent, a value that somebody else still holds. */
 const PASSING = new Set(['23503', '23505', '23P01']);
 
@@ -51,7 +48,7 @@ export async function writeDecisions(
   decided: readonly Decided[],
   findings: Findings,
 ): Promise<Written[]> {
-  const { written, refused } = await writeAll(context, decided.flatMap(writesOf));
+  const { written, refused } = await writeInbound(context, decided.flatMap(writesOf));
   const doneByKey = groupByKey(written);
   const refusedByKey = groupByKey(refused);
   return decided.flatMap((one) => {
@@ -69,52 +66,6 @@ function writesOf({ record, row, decision }: Decided): InboundWrite[] {
   if (Object.keys(decision.apply).length === 0) return [];
   const hubspotId = decision.state.existence.link ?? '';
   return [{ key, kind: 'update', hubspotId, values: decision.apply, row }];
-}
-
-/** In parts that one mark can carry; a refused row once more, each property for itself. */
-async function writeAll(
-  context: WriteContext,
-  writes: readonly InboundWrite[],
-): Promise<{ written: WrittenRow[]; refused: RefusedRow[] }> {
-  const written: WrittenRow[] = [];
-  const refused: RefusedRow[] = [];
-  for (const part of partsOf(writes)) {
-    const result = await writeInbound(context, part);
-    written.push(...result.written);
-    for (const row of result.refused) {
-      const names = Object.keys(row.write.values);
-      if (row.write.kind !== 'update' || names.length < 2) {
-        refused.push(row);
-        continue;
-      }
-      const single = names.map((name): InboundWrite => {
-        const value = row.write.values[name] as InboundWrite['values'][string];
-        return { ...row.write, values: { [name]: value } };
-      });
-      const again = await writeInbound(context, single);
-      written.push(...again.written);
-      refused.push(...again.refused);
-    }
-  }
-  return { written, refused };
-}
-
-function partsOf(writes: readonly InboundWrite[]): InboundWrite[][] {
-  const parts: InboundWrite[][] = [];
-  let size = Number.POSITIVE_INFINITY;
-  for (const write of writes) {
-    const own = Object.values(write.values).reduce(
-      (sum, { value }) => sum + value.length + 100,
-      100,
-    );
-    if (size + own > MARK_CHARACTERS) {
-      parts.push([]);
-      size = 0;
-    }
-    parts.at(-1)?.push(write);
-    size += own;
-  }
-  return parts;
 }
 
 /** What is to be remembered after the write; nothing where all of it is left for later. */
