@@ -82,7 +82,8 @@ export function createSilentLogger(): Logger {
 /**
  * An error as plain data without anybody's values. HubSpot's ApiException (a numeric code and a body)
  * has the whole body in its message, so neither appears; of Postgres' errors the detail goes, and the
- * message too where it quotes a value (SQLSTATE class 22, data exception).
+ * message too where it quotes a value (SQLSTATE class 22, data exception) or may say anything (class
+ * P0, raised by a function of the user's).
  */
 export function describeError(thrown: unknown, depth = 0): Record<string, unknown> {
   if (!(thrown instanceof Error)) {
@@ -90,7 +91,7 @@ export function describeError(thrown: unknown, depth = 0): Record<string, unknow
   }
   if (isHubSpotError(thrown)) return describeHubSpotError(thrown);
   const facts = thrown as Error & Record<string, unknown>;
-  const quotes = typeof facts.code === 'string' && /^22[0-9A-Z]{3}$/.test(facts.code);
+  const quotes = typeof facts.code === 'string' && /^(22|P0)[0-9A-Z]{3}$/.test(facts.code);
   const described: Record<string, unknown> = {
     type: thrown.name,
     message: quotes ? 'Postgres refused a value' : thrown.message,

@@ -45,18 +45,24 @@ test('an error of HubSpot keeps its status and correlation id, and loses the bod
   expect(last().err ?? last()).toMatchObject({ code: 400, correlationId: 'c-1' });
 });
 
-test('an error of Postgres keeps its place and loses the detail and the quoted value', () => {
-  const { log, text, last } = collect();
-  const error = new pg.DatabaseError('invalid input syntax for type integer: "ada"', 10, 'error');
-  Object.assign(error, {
-    code: '22P02',
-    detail: 'Key (email)=(ada@example.com)',
-    table: 'contacts',
-  });
-  log.warn({ err: error });
-  expect(text()).not.toContain('ada');
-  expect(last().err).toMatchObject({ code: '22P02', table: 'contacts' });
-});
+test.each([
+  ['22P02', 'invalid input syntax for type integer: "ada"'],
+  ['P0001', 'the trigger does not like ada'],
+])(
+  'an error %s of Postgres keeps its place and loses the detail and what quotes a value',
+  (code, message) => {
+    const { log, text, last } = collect();
+    const error = new pg.DatabaseError(message, 10, 'error');
+    Object.assign(error, {
+      code,
+      detail: 'Key (email)=(ada@example.com)',
+      table: 'contacts',
+    });
+    log.warn({ err: error });
+    expect(text()).not.toContain('ada');
+    expect(last().err).toMatchObject({ code, table: 'contacts' });
+  },
+);
 
 test('an error of ours is logged with code, advice and facts', () => {
   const { log, last } = collect();
