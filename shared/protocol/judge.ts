@@ -149,8 +149,6 @@ function judgeProperty(
   if (newest && !(first >= 0 && first < foreign)) {
     return { property, apply: { value: newest.value, time: newest.time } };
   }
-  const entry = since[first];
-  if (entry) return { property: { ...property, standing: exactly(entry.time) } };
   const current = history[0];
   // Linked as they stood and never read since: where they differ it is HubSpot that wins.
   if (property.inbound?.assumed && rowValue === property.inbound.value && since.length === 0) {
@@ -158,12 +156,16 @@ function judgeProperty(
     if (value === rowValue) return { property };
     return { property, apply: { value, time: inboundTime(property) } };
   }
-  if (!current || !wasKeptOut(property, history, rowValue)) return { property };
-  return {
-    property: { ...property, refused: rowValue },
-    apply: { value: current.value, time: Math.max(current.time, inboundTime(property)) },
-    refused: rowValue,
-  };
+  // Asked before the first appearance: a value that stood once may be kept out when it comes again.
+  if (current && wasKeptOut(property, history, rowValue)) {
+    return {
+      property: { ...property, refused: rowValue },
+      apply: { value: current.value, time: Math.max(current.time, inboundTime(property)) },
+      refused: rowValue,
+    };
+  }
+  const entry = since[first];
+  return entry ? { property: { ...property, standing: exactly(entry.time) } } : { property };
 }
 
 /**

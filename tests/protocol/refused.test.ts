@@ -56,6 +56,26 @@ describe('values that HubSpot refuses', () => {
     expect(compared.pendings).toEqual({});
   });
 
+  test('one that stood once and is kept out when it comes again ends as well', () => {
+    let record = linked;
+    const push = (request: string, value: string, answered: string, from: number) => {
+      const waiting = change(record, {}, value);
+      const claimed = claim(waiting.record, waiting.pendings, request);
+      record = settleRecord(
+        claimed.record,
+        waiting.pendings,
+        answer(request, answered, from, from + 1),
+      ).record;
+    };
+    push('one', 'won', 'won', 10);
+    push('two', 'lost', 'lost', 20);
+    push('three', 'won', 'lost', 30);
+    const entries = history(['lost', 20.5, true], ['won', 10.5, true], ['open', 0]);
+    const verdict = judged(record, entries, 'won');
+    expect(verdict.refused).toEqual(['stage']);
+    expect(verdict.apply).toEqual([{ property: 'stage', value: 'lost', time: at(20.5) }]);
+  });
+
   test('a value that HubSpot took up and somebody replaced was not kept out', () => {
     const waiting = change(linked, {}, 'won');
     const { record } = claim(waiting.record, waiting.pendings, 'call');
