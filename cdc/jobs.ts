@@ -6,7 +6,7 @@
 import { doubtAll } from '../shared/postgres/doubt-all.ts';
 import type { Tables } from '../shared/postgres/schema.ts';
 import { type Loop, startLoop } from '../shared/service/loop.ts';
-import type { DeliverContext } from './deliver/context.ts';
+import type { DeliverContext } from './records/context.ts';
 
 const IDLE_MS = 250;
 

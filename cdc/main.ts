@@ -20,11 +20,11 @@ import { startHealthServer } from '../shared/service/health.ts';
 import type { Handle, Readiness } from '../shared/service/lifecycle.ts';
 import type { Logger } from '../shared/service/logger.ts';
 import type { Loop } from '../shared/service/loop.ts';
-import { createDroppedProperties, type DeliverContext } from './deliver/context.ts';
 import { startDeliver } from './deliver/deliver.ts';
 import { startDoubts } from './doubts/doubts.ts';
 import { startIngest } from './ingest/ingest.ts';
 import { startJobs, startPruning } from './jobs.ts';
+import { createDroppedProperties, type DeliverContext } from './records/context.ts';
 
 export interface CdcOptions {
   readonly config: Config;

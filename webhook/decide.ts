@@ -4,13 +4,14 @@
  */
 import type { TableMapping } from '../shared/mapping/mapping.ts';
 import type { OutboxRow, StoredRecord } from '../shared/postgres/records.ts';
+import { operationOf } from '../shared/postgres/values.ts';
 import { takesPropertyEvent } from '../shared/protocol/existence-inward.ts';
 import { appliedInbound, receiveEvent } from '../shared/protocol/receive.ts';
 import { doubt, learned } from '../shared/protocol/record.ts';
 import type { RecordState } from '../shared/protocol/state.ts';
 import type { RecordEvent } from './context.ts';
 import { decideAssociation } from './events/association.ts';
-import { decideExistence, decideRefusedRow, operationOf } from './events/existence.ts';
+import { decideExistence, decideRefusedRow } from './events/existence.ts';
 import type { Outcome } from './inbox.ts';
 import type { WebhookEvent } from './parse.ts';
 

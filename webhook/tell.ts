@@ -3,10 +3,10 @@
  * told once it is committed. Names of properties, never values.
  */
 import type { TableMapping } from '../shared/mapping/mapping.ts';
+import { refusedLetter, unconvertibleLetter } from '../shared/postgres/inbound-letters.ts';
 import type { SyncLogRow } from '../shared/postgres/journal.ts';
 import type { ApplyContext, Findings, RecordEvent } from './context.ts';
 import type { Outcome } from './inbox.ts';
-import { refusedLetter, unconvertibleLetter } from './letters.ts';
 import type { Written } from './write.ts';
 
 export function noteDecision(
@@ -19,7 +19,15 @@ export function noteDecision(
   const { object, key } = record;
   for (const [id, outcome] of decision.outcomes) findings.outcomes.set(id, outcome);
   for (const one of decision.unconvertible) {
-    findings.letters.push(unconvertibleLetter(object, key, one));
+    const { property, reason } = one;
+    const { event, hubspotId } = one.event;
+    const value = event.kind === 'property' ? (event.value ?? null) : null;
+    findings.letters.push(
+      unconvertibleLetter(
+        { object, key, hubspotId: hubspotId ?? null },
+        { property: property ?? '', value, time: event.time, reason },
+      ),
+    );
   }
   for (const one of refused) findings.letters.push(refusedLetter(object, one));
 

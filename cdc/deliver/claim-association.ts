@@ -7,10 +7,10 @@ import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { refId, type StoredRecord } from '../../shared/postgres/records.ts';
 import { claimRecord } from '../../shared/protocol/claim.ts';
 import type { Pending } from '../../shared/protocol/state.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { type ClaimFindings, WAIT_MS } from '../records/not-sent.ts';
+import { keepWaiting, waitFor, waitingOf } from '../records/outbox-row.ts';
 import type { Claimed } from './claimed.ts';
-import type { DeliverContext } from './context.ts';
-import { type ClaimFindings, WAIT_MS } from './not-sent.ts';
-import { keepWaiting, waitFor, waitingOf } from './outbox-row.ts';
 import { type Surroundings, targetOf } from './surroundings.ts';
 
 export function claimAssociation(

@@ -5,25 +5,18 @@
 import { randomUUID } from 'node:crypto';
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import type { StoredRecord } from '../../shared/postgres/records.ts';
-import { toValue } from '../../shared/postgres/values.ts';
+import { existencePolicy, toValue } from '../../shared/postgres/values.ts';
 import { claimRecord } from '../../shared/protocol/claim.ts';
 import { claimArchive, decideOperation } from '../../shared/protocol/existence.ts';
 import { refusedInbound } from '../../shared/protocol/receive.ts';
 import { type Pending, type Pendings, propertyOf } from '../../shared/protocol/state.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { noteConflicts } from '../records/findings.ts';
+import { droppedLetter, unconvertibleLetter } from '../records/letters.ts';
+import { buryWaiting, type ClaimFindings, skip, WAIT_MS } from '../records/not-sent.ts';
+import { keepWaiting, type Waiting, waitFor, waitingOf, without } from '../records/outbox-row.ts';
 import { claimAssociation } from './claim-association.ts';
 import { mayUpsert } from './claim-upsert.ts';
-import type { DeliverContext } from './context.ts';
-import { noteConflicts } from './findings.ts';
-import { droppedLetter, unconvertibleLetter } from './letters.ts';
-import { buryWaiting, type ClaimFindings, skip, WAIT_MS } from './not-sent.ts';
-import {
-  existencePolicy,
-  keepWaiting,
-  type Waiting,
-  waitFor,
-  waitingOf,
-  without,
-} from './outbox-row.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Pause after the whole row was asked for: it comes through the WAL. */

@@ -3,10 +3,10 @@ import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { refId, type StoredRecord } from '../../shared/postgres/records.ts';
 import { knownId, withId } from '../../shared/protocol/ids.ts';
 import { doubt, learned } from '../../shared/protocol/record.ts';
-import type { Findings } from './findings.ts';
-import { keyLetter, twinLetter } from './letters.ts';
-import { buryWaiting, WAIT_MS } from './not-sent.ts';
-import { waitFor } from './outbox-row.ts';
+import type { Findings } from '../records/findings.ts';
+import { keyLetter, twinLetter } from '../records/letters.ts';
+import { buryWaiting, WAIT_MS } from '../records/not-sent.ts';
+import { waitFor } from '../records/outbox-row.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What isn't sent is buried, waits, or is looked up in HubSpot first. */

@@ -7,12 +7,12 @@ import { cureDeadLetters } from '../../shared/postgres/journal.ts';
 import { fence } from '../../shared/postgres/lease.ts';
 import { inTransaction } from '../../shared/postgres/pool.ts';
 import { lockRecords, saveRecords } from '../../shared/postgres/records.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { newFindings, tellFindings, writeFindings } from '../records/findings.ts';
+import type { ClaimFindings } from '../records/not-sent.ts';
 import { claimOne } from './claim-record.ts';
 import type { Claimed } from './claimed.ts';
 import { completeImages } from './complete.ts';
-import type { DeliverContext } from './context.ts';
-import { newFindings, tellFindings, writeFindings } from './findings.ts';
-import type { ClaimFindings } from './not-sent.ts';
 import { lookAround } from './surroundings.ts';
 
 /** Claims up to `limit` records. Throws when the lease was lost. */

@@ -6,7 +6,7 @@ import { emitMark } from '../../shared/postgres/mark.ts';
 import { inTransaction } from '../../shared/postgres/pool.ts';
 import type { RecordRef } from '../../shared/postgres/records.ts';
 import { lockRows, mappedColumns } from '../../shared/postgres/rows.ts';
-import type { DeliverContext } from './context.ts';
+import type { DeliverContext } from '../records/context.ts';
 
 export async function completeImages(
   context: DeliverContext,

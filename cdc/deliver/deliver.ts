@@ -11,11 +11,11 @@ import { isAbandoned } from '../../shared/protocol/record.ts';
 import { giveUp } from '../../shared/protocol/settle.ts';
 import { errorTable } from '../../shared/service/errors.ts';
 import { type Loop, startLoop } from '../../shared/service/loop.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { keepWaiting, waitingOf } from '../records/outbox-row.ts';
 import { type Batch, makeBatches } from './batch.ts';
 import { claimDue } from './claim.ts';
 import type { Outcome } from './claimed.ts';
-import type { DeliverContext } from './context.ts';
-import { keepWaiting, waitingOf } from './outbox-row.ts';
 import { sendBatch } from './send.ts';
 import { settleBatch } from './settle.ts';
 

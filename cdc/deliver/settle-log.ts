@@ -2,9 +2,9 @@
 import type { ItemError } from '../../shared/hubspot/errors.ts';
 import type { Cured, DeadLetter } from '../../shared/postgres/journal.ts';
 import type { OutboxRow, StoredRecord } from '../../shared/postgres/records.ts';
+import type { Findings } from '../records/findings.ts';
+import { adviceOf } from '../records/letters.ts';
 import type { Claimed } from './claimed.ts';
-import type { Findings } from './findings.ts';
-import { adviceOf } from './letters.ts';
 
 interface Delivery {
   readonly correlationId?: string | undefined;

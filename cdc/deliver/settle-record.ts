@@ -11,12 +11,18 @@ import {
 } from '../../shared/protocol/existence.ts';
 import { endCall, giveUp, refuseProperties, settleRecord } from '../../shared/protocol/settle.ts';
 import { TOLERANCE_MS, type Value } from '../../shared/protocol/state.ts';
-import { backoff } from './backoff.ts';
+import { backoff } from '../records/backoff.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { type Findings, newFindings } from '../records/findings.ts';
+import { linkTakenLetter } from '../records/letters.ts';
+import {
+  type Associations,
+  keepWaiting,
+  type Waiting,
+  waitingOf,
+  without,
+} from '../records/outbox-row.ts';
 import type { Claimed, Outcome } from './claimed.ts';
-import type { DeliverContext } from './context.ts';
-import { type Findings, newFindings } from './findings.ts';
-import { linkTakenLetter } from './letters.ts';
-import { type Associations, keepWaiting, type Waiting, waitingOf, without } from './outbox-row.ts';
 import { logBuried, logDelivered, logRefused } from './settle-log.ts';
 
 export interface SettleFindings extends Findings {

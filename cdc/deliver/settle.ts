@@ -14,10 +14,10 @@ import {
   saveRecords,
 } from '../../shared/postgres/records.ts';
 import { writeHubspotIds } from '../../shared/postgres/rows.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { wantDependents } from '../records/dependents.ts';
+import { tellFindings, writeFindings } from '../records/findings.ts';
 import type { Claimed, Outcome } from './claimed.ts';
-import type { DeliverContext } from './context.ts';
-import { wantDependents } from './dependents.ts';
-import { tellFindings, writeFindings } from './findings.ts';
 import { newSettleFindings, type SettleFindings, settleOne } from './settle-record.ts';
 
 /** Throws when the lease was lost: another process settles then, by reading. */

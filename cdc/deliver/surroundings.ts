@@ -7,7 +7,7 @@ import type { AssociationMapping, TableMapping } from '../../shared/mapping/mapp
 import { encodeKey } from '../../shared/postgres/key.ts';
 import type { Client } from '../../shared/postgres/pool.ts';
 import { type RecordRef, refId, type StoredRecord } from '../../shared/postgres/records.ts';
-import type { DeliverContext } from './context.ts';
+import type { DeliverContext } from '../records/context.ts';
 
 /** The foreign key's other record. */
 export interface Target {

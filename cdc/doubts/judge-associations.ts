@@ -7,8 +7,8 @@ import type { Image, StoredRecord } from '../../shared/postgres/records.ts';
 import { existingKeys } from '../../shared/postgres/rows.ts';
 import type { InboundWrite } from '../../shared/postgres/write-inbound.ts';
 import { type Associated, judgeAssociation, primaryOf } from '../../shared/protocol/association.ts';
-import type { DeliverContext } from '../deliver/context.ts';
-import type { Associations } from '../deliver/outbox-row.ts';
+import type { DeliverContext } from '../records/context.ts';
+import type { Associations } from '../records/outbox-row.ts';
 import type { Place } from './judge-record.ts';
 import type { Reading } from './read.ts';
 

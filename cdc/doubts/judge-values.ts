@@ -1,15 +1,15 @@
 /** Between what was read and what the protocol judges: histories, the row's values, column texts. */
 import type { RecordAnswer } from '../../shared/hubspot/hubspot.ts';
 import type { PropertyMapping, TableMapping } from '../../shared/mapping/mapping.ts';
+import { unconvertibleLetter } from '../../shared/postgres/inbound-letters.ts';
 import type { Image, StoredRecord } from '../../shared/postgres/records.ts';
 import { rowValues } from '../../shared/postgres/values.ts';
 import type { InboundWrite } from '../../shared/postgres/write-inbound.ts';
 import type { Inbound } from '../../shared/protocol/judge.ts';
 import { refusedInbound } from '../../shared/protocol/receive.ts';
 import type { HistoryEntry, RecordState, Value } from '../../shared/protocol/state.ts';
-import type { DeliverContext } from '../deliver/context.ts';
-import type { Findings } from '../deliver/findings.ts';
-import { unconvertibleLetter } from './letters.ts';
+import type { DeliverContext } from '../records/context.ts';
+import type { Findings } from '../records/findings.ts';
 import type { Reading } from './read.ts';
 
 type Values = Record<string, InboundWrite['values'][string]>;
@@ -79,7 +79,7 @@ export function insertedValues(
       values[property] = { value: current.value, time: current.time, text };
       if (required && text === null) lacking.push(property);
     } catch (error) {
-      findings.letters.push(unconvertibleLetter(record, mapping, current, error as Error));
+      findings.letters.push(letterOf(record, property, current, error));
       if (required) lacking.push(property);
     }
   }
@@ -105,8 +105,19 @@ export function appliedValues(
     } catch (error) {
       record.state = refusedInbound(record.state, property, own[property] ?? '');
       record.syncError = `${property}: ${(error as Error).message}`;
-      findings.letters.push(unconvertibleLetter(record, mapping, { value, time }, error as Error));
+      findings.letters.push(letterOf(record, property, { value, time }, error));
     }
   }
   return values;
+}
+
+function letterOf(
+  { object, key, state }: StoredRecord,
+  property: string,
+  { value, time }: { readonly value: string; readonly time: number },
+  error: unknown,
+) {
+  const hubspotId = state.existence.link;
+  const { message: reason } = error as Error;
+  return unconvertibleLetter({ object, key, hubspotId }, { property, value, time, reason });
 }

@@ -24,9 +24,9 @@ import {
   writeHubspotIds,
 } from '../../shared/postgres/rows.ts';
 import { writeInbound } from '../../shared/postgres/write-inbound.ts';
-import type { DeliverContext } from '../deliver/context.ts';
-import { wantDependents } from '../deliver/dependents.ts';
-import { newFindings, writeFindings } from '../deliver/findings.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { wantDependents } from '../records/dependents.ts';
+import { newFindings, writeFindings } from '../records/findings.ts';
 import { findTargets } from './judge-associations.ts';
 import { type JudgeFindings, judgeOne } from './judge-record.ts';
 import type { Reading } from './read.ts';

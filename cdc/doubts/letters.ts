@@ -1,26 +1,7 @@
 /** Dead letters of what was read: what HubSpot holds and the row can't. */
-import type { PropertyMapping, TableMapping } from '../../shared/mapping/mapping.ts';
+import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import type { DeadLetter } from '../../shared/postgres/journal.ts';
 import type { StoredRecord } from '../../shared/postgres/records.ts';
-import type { RefusedRow } from '../../shared/postgres/write-inbound.ts';
-
-export function unconvertibleLetter(
-  { object, key, state }: StoredRecord,
-  { property }: PropertyMapping,
-  { value, time }: { readonly value: string; readonly time: number },
-  error: Error,
-): DeadLetter {
-  return {
-    direction: 'inbound',
-    object,
-    key,
-    hubspotId: state.existence.link,
-    code: 'VALUE_UNCONVERTIBLE',
-    message: `${property}: ${error.message}`,
-    advice: `Add HubSpot's value to the mapping of ${property}, or correct it in HubSpot; its next change is applied again.`,
-    payload: { property, value, time },
-  };
-}
 
 export function missingLetter(
   table: TableMapping,
@@ -37,22 +18,6 @@ export function missingLetter(
     message: `HubSpot's record has no ${properties.join(', ')}, without which ${table.name} gets no row`,
     advice: 'Fill it in in HubSpot; the row is made at the record’s next change.',
     payload: { kind: 'insert', properties },
-  };
-}
-
-export function refusedLetter(
-  object: string,
-  { write, code, detail, error }: RefusedRow,
-): DeadLetter {
-  return {
-    direction: 'inbound',
-    object,
-    key: write.key,
-    hubspotId: write.hubspotId,
-    code: 'ROW_REFUSED',
-    message: `${error.message} (${code})`,
-    advice: `Correct the record in HubSpot, or ${detail}; its next change is applied again.`,
-    payload: { kind: write.kind, values: write.values },
   };
 }
 

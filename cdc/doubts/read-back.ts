@@ -6,7 +6,7 @@
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import { addDoubt } from '../../shared/postgres/doubt-all.ts';
 import { propertyOf, type RecordState } from '../../shared/protocol/state.ts';
-import type { DeliverContext } from '../deliver/context.ts';
+import type { DeliverContext } from '../records/context.ts';
 
 /** What HubSpot changes when these are written. */
 const DERIVED: Readonly<Record<string, readonly string[]>> = {

@@ -1,15 +1,15 @@
 /** Brings into the records what was written into their rows, or what Postgres refused of it. */
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
+import { refusedLetter } from '../../shared/postgres/inbound-letters.ts';
 import type { Cured } from '../../shared/postgres/journal.ts';
 import { type Image, refId, type StoredRecord } from '../../shared/postgres/records.ts';
 import type { RefusedRow, WrittenRow } from '../../shared/postgres/write-inbound.ts';
 import { refuseDeletion, refuseInsertion } from '../../shared/protocol/existence-inward.ts';
 import { appliedInbound, refusedInbound } from '../../shared/protocol/receive.ts';
-import type { DeliverContext } from '../deliver/context.ts';
-import { tellFindings } from '../deliver/findings.ts';
+import type { DeliverContext } from '../records/context.ts';
+import { tellFindings } from '../records/findings.ts';
 import type { JudgeFindings } from './judge-record.ts';
 import { historiesOf, valuesOfRow } from './judge-values.ts';
-import { refusedLetter } from './letters.ts';
 import type { Reading } from './read.ts';
 
 type Records = ReadonlyMap<string, StoredRecord>;

@@ -3,7 +3,7 @@ import type { RecordAnswer } from '../../shared/hubspot/hubspot.ts';
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import type { Client } from '../../shared/postgres/pool.ts';
 import { type ColumnType, existingKeys } from '../../shared/postgres/rows.ts';
-import type { DeliverContext } from '../deliver/context.ts';
+import type { DeliverContext } from '../records/context.ts';
 
 export function isOurs({ appId }: DeliverContext, { properties }: RecordAnswer): boolean {
   return (

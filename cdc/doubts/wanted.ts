@@ -11,7 +11,7 @@ import { fence } from '../../shared/postgres/lease.ts';
 import { inTransaction } from '../../shared/postgres/pool.ts';
 import { lockRecords, refId, saveRecords } from '../../shared/postgres/records.ts';
 import { noteCreated } from '../../shared/protocol/existence-inward.ts';
-import type { DeliverContext } from '../deliver/context.ts';
+import type { DeliverContext } from '../records/context.ts';
 import { noKeyLetter, strangerLetter } from './letters.ts';
 import { sourceProperties } from './read.ts';
 import { isAutomatic, isOurs, keyFor } from './wanted-key.ts';

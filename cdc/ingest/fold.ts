@@ -8,12 +8,12 @@ import type { TableMapping } from '../../shared/mapping/mapping.ts';
 import type { InboundRow } from '../../shared/postgres/mark.ts';
 import type { Image, StoredRecord } from '../../shared/postgres/records.ts';
 import { mappedColumns } from '../../shared/postgres/rows.ts';
+import { existencePolicy, operationOf } from '../../shared/postgres/values.ts';
 import { consumeChange, consumeCompare, consumeMark } from '../../shared/protocol/consume.ts';
 import {
   consumeExistenceChange,
   consumeExistenceCompare,
   consumeExistenceMark,
-  type ExistencePolicy,
 } from '../../shared/protocol/existence.ts';
 import { doubt, learned, mapProperty } from '../../shared/protocol/record.ts';
 import {
@@ -26,7 +26,6 @@ import { type Step, sequenceOf } from './change.ts';
 import {
   columnOf,
   isAssociation,
-  operationOf,
   outwardNames,
   pendingsOf,
   setWaiting,
@@ -75,10 +74,6 @@ export function foldStep(settings: FoldSettings, record: StoredRecord, step: Ste
       record.image = step.row && { ...record.image, ...step.row };
       return nothing;
   }
-}
-
-export function policyOf(table: TableMapping): ExistencePolicy {
-  return { inward: table.deletes.inbound, outward: table.deletes.outbound };
 }
 
 function foldInsert(settings: FoldSettings, record: StoredRecord, step: Change): Folded {
@@ -135,7 +130,11 @@ function writeChange(
   names: readonly string[],
 ): Folded {
   const { table } = step;
-  const decided = consumeExistenceChange(record.state, { kind, seq: step.lsn }, policyOf(table));
+  const decided = consumeExistenceChange(
+    record.state,
+    { kind, seq: step.lsn },
+    existencePolicy(table),
+  );
   record.state = decided.record;
   if (decided.op === null) {
     setWaiting(settings, record, step, null, {});
@@ -160,7 +159,7 @@ function foldDelete(
   const decided = consumeExistenceChange(
     record.state,
     { kind: 'delete', seq: step.lsn },
-    policyOf(step.table),
+    existencePolicy(step.table),
   );
   record.state = decided.record;
   setWaiting(settings, record, step, decided.op, {});
@@ -176,7 +175,7 @@ function foldMark(
 ): Folded {
   const { table } = step;
   let pendings = pendingsOf(table, record);
-  let op = operationOf(record);
+  let op = operationOf(record.outbox);
   if (mark.kind !== 'update') {
     const decided = consumeExistenceMark(record.state);
     record.state = decided.record;
@@ -230,12 +229,12 @@ function foldCompare(
   // Seen as missing before an insert that stands ahead in the WAL was visible: that one is right.
   if (row === null && record.image !== null) return nothing;
   const seq = sequenceOf(step);
-  const before = operationOf(record);
+  const before = operationOf(record.outbox);
   const decided = consumeExistenceCompare(
     record.state,
     before,
     { rowExists: row !== null, seq: step.lsn },
-    policyOf(table),
+    existencePolicy(table),
   );
   record.state = decided.record;
   let pendings = pendingsOf(table, record);

@@ -4,9 +4,10 @@
  * under the old one, where there is no row any more.
  */
 import type { StoredRecord } from '../../shared/postgres/records.ts';
+import { operationOf } from '../../shared/postgres/values.ts';
 import { giveUp } from '../../shared/protocol/settle.ts';
 import type { Step } from './change.ts';
-import { operationOf, pendingsOf, setWaiting, type WaitSettings } from './waiting.ts';
+import { pendingsOf, setWaiting, type WaitSettings } from './waiting.ts';
 
 export function moveRecord(
   settings: WaitSettings,
@@ -35,5 +36,5 @@ function abandonCall(settings: WaitSettings, record: StoredRecord, step: Step): 
   if (!call) return;
   const given = giveUp(record.state, pendingsOf(step.table, record), call.request);
   record.state = given.record;
-  setWaiting(settings, record, step, operationOf(record), given.pendings);
+  setWaiting(settings, record, step, operationOf(record.outbox), given.pendings);
 }

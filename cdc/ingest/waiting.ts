@@ -67,10 +67,6 @@ export function pendingsOf(table: TableMapping, record: StoredRecord): Record<st
   );
 }
 
-export function operationOf({ outbox }: StoredRecord): PendingExistence | null {
-  return outbox?.operation ? { operation: outbox.operation, seq: outbox.lastLsn } : null;
-}
-
 export function setWaiting(
   { debounceMs, maxWaitMs }: WaitSettings,
   record: StoredRecord,

@@ -3,8 +3,9 @@
  * column's text and a property's canonical value meet.
  */
 import type { PropertyMapping, TableMapping } from '../mapping/mapping.ts';
+import type { ExistencePolicy, PendingExistence } from '../protocol/existence.ts';
 import type { Pending, RecordState, Value } from '../protocol/state.ts';
-import type { Image, StoredRecord } from './records.ts';
+import type { Image, OutboxRow, StoredRecord } from './records.ts';
 
 /** A text that its codec can't turn into a HubSpot value; the text itself is not repeated here. */
 export interface Unconvertible {
@@ -79,4 +80,14 @@ export function pendingValues(
     }
   }
   return { pendings, unconvertible, unknown };
+}
+
+/** What becomes of the one side when the other is deleted, as the protocol takes it. */
+export function existencePolicy(table: TableMapping): ExistencePolicy {
+  return { inward: table.deletes.inbound, outward: table.deletes.outbound };
+}
+
+/** What waits for the record as a whole, as the protocol takes it. */
+export function operationOf(outbox: OutboxRow | null): PendingExistence | null {
+  return outbox?.operation ? { operation: outbox.operation, seq: outbox.lastLsn } : null;
 }

@@ -1,21 +1,10 @@
 /** A record of ours was created, deleted or restored in HubSpot. */
-import type { TableMapping } from '../../shared/mapping/mapping.ts';
-import type { OutboxRow } from '../../shared/postgres/records.ts';
-import type { ExistencePolicy, PendingExistence } from '../../shared/protocol/existence.ts';
+import { existencePolicy, operationOf } from '../../shared/postgres/values.ts';
 import { noteCreated, receiveExistence } from '../../shared/protocol/existence-inward.ts';
 import { knownId } from '../../shared/protocol/ids.ts';
 import type { RecordEvent } from '../context.ts';
 import type { Draft } from '../decide.ts';
 import type { Outcome } from '../inbox.ts';
-
-/** What waits in the outbox for the record as a whole, in the protocol's words. */
-export function operationOf(outbox: OutboxRow | null): PendingExistence | null {
-  return outbox?.operation ? { operation: outbox.operation, seq: outbox.lastLsn } : null;
-}
-
-function policyOf(table: TableMapping): ExistencePolicy {
-  return { inward: table.deletes.inbound, outward: table.deletes.outbound };
-}
 
 export function decideExistence(
   draft: Draft,
@@ -27,7 +16,7 @@ export function decideExistence(
     draft.state,
     operationOf(draft.outbox),
     { kind, id: one.hubspotId, time, ours },
-    policyOf(draft.table),
+    existencePolicy(draft.table),
   );
   draft.state = received.record;
   switch (received.outcome) {

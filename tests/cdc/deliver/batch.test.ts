@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { backoff } from '../../../cdc/deliver/backoff.ts';
 import { makeBatches, splitBatch } from '../../../cdc/deliver/batch.ts';
 import type { Claimed } from '../../../cdc/deliver/claimed.ts';
+import { backoff } from '../../../cdc/records/backoff.ts';
 
 function claimed(object: string, operation: Claimed['operation'], keyValue: string): Claimed {
   return {

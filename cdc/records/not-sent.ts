@@ -1,7 +1,7 @@
 /** What leaves the outbox without having been sent: it is said why, in the log or as a dead letter. */
 import type { Cured, DeadLetter } from '../../shared/postgres/journal.ts';
 import type { RecordRef, StoredRecord } from '../../shared/postgres/records.ts';
-import type { Claimed } from './claimed.ts';
+import type { Claimed } from '../deliver/claimed.ts';
 import type { Findings } from './findings.ts';
 
 /** Pause before something that waits for another record or for a mark is looked at again. */

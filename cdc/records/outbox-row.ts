@@ -1,8 +1,8 @@
 /** Between what the outbox stores and what the protocol takes: the pending values and operation. */
 import type { TableMapping } from '../../shared/mapping/mapping.ts';
-import type { OutboxRow, PendingMark, StoredRecord } from '../../shared/postgres/records.ts';
-import { pendingValues, type Unconvertible } from '../../shared/postgres/values.ts';
-import type { ExistencePolicy, PendingExistence } from '../../shared/protocol/existence.ts';
+import type { PendingMark, StoredRecord } from '../../shared/postgres/records.ts';
+import { operationOf, pendingValues, type Unconvertible } from '../../shared/postgres/values.ts';
+import type { PendingExistence } from '../../shared/protocol/existence.ts';
 import type { Pending, Pendings } from '../../shared/protocol/state.ts';
 
 export type Associations = Readonly<Record<string, PendingMark>>;
@@ -16,14 +16,6 @@ export interface Waiting {
   readonly unconvertible: readonly Unconvertible[];
   /** Columns that something waits for and whose text isn't known. */
   readonly unknown: readonly string[];
-}
-
-export function existencePolicy(table: TableMapping): ExistencePolicy {
-  return { inward: table.deletes.inbound, outward: table.deletes.outbound };
-}
-
-export function operationOf(outbox: OutboxRow | null): PendingExistence | null {
-  return outbox?.operation ? { operation: outbox.operation, seq: outbox.lastLsn } : null;
 }
 
 export function waitingOf(table: TableMapping, record: StoredRecord): Waiting {
