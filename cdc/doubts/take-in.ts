@@ -31,7 +31,7 @@ export function takeWritten(
   record.lastSyncedAt = Date.now();
   if (write.kind === 'update' && changed.length === 0 && !write.unmark) return;
   const judged = findings.writes.find((one) => one.write.key === write.key);
-  const properties = Object.keys(write.values);
+  const properties = namesOf(table, done);
   if (judged) judged.done = done;
   findings.log.push({
     object: table.object,
@@ -116,8 +116,18 @@ export function tellJudged(
       key: write.key,
       hubspotId: write.hubspotId,
       operation: write.kind,
-      properties: Object.keys(write.values),
+      properties: namesOf(table, done),
     });
   }
   tellFindings(context, findings);
+}
+
+/** What an insert brought, or what an update really changed. */
+function namesOf(table: TableMapping, { write, changed }: WrittenRow): string[] {
+  const names = Object.keys(write.values);
+  if (write.kind !== 'update') return names;
+  return names.filter((name) => {
+    const association = table.associations.find((one) => one.name === name);
+    return changed.includes(table.property(name)?.column ?? association?.column ?? '');
+  });
 }

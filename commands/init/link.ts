@@ -3,7 +3,7 @@
  * which of the ids exist; row and record are taken for equal as they stand, and nothing is copied.
  * An id that HubSpot doesn't know is left alone: a wrong account must not look like a mass deletion.
  */
-import { batchSizes, type HubSpot } from '../../shared/hubspot/hubspot.ts';
+import { batchSizes, type HubSpot, type RecordAnswer } from '../../shared/hubspot/hubspot.ts';
 import type { Mapping, TableMapping } from '../../shared/mapping/mapping.ts';
 import { encodeKey } from '../../shared/postgres/key.ts';
 import { emitMark, type RowImage } from '../../shared/postgres/mark.ts';
@@ -12,7 +12,7 @@ import { lockRecords, refId, saveRecords } from '../../shared/postgres/records.t
 import { type ColumnType, lockRows, readColumnTypes } from '../../shared/postgres/rows.ts';
 import { quoteIdentifier, type Tables } from '../../shared/postgres/schema.ts';
 import { rowValues } from '../../shared/postgres/values.ts';
-import { linkAsTheyStand } from '../../shared/protocol/link.ts';
+import { type Held, linkAsTheyStand } from '../../shared/protocol/link.ts';
 
 export interface LinkOptions {
   readonly pool: Pool;
@@ -60,7 +60,7 @@ async function readUnknownKeys(
     `select ${key} as key from ${table.sql} t
      where ${key} > $2 and not exists (
        select from ${tables.record} r where r.object_type = $1 and r.key = ${key})
-     order by 1 limit ${batchSizes.read}`,
+     order by 1 limit ${batchSizes.history}`,
     [table.object, after],
   );
   return rows.map((row) => row.key as string);
@@ -80,7 +80,11 @@ async function linkChunk(
   if (ids.size === 0) return { found: 0, unknown: 0 };
   const answer = await hubspot.readBatch(
     table.object,
-    { ids: [...ids.keys()], properties: [] },
+    {
+      ids: [...ids.keys()],
+      properties: table.properties.map(({ property }) => property),
+      withHistory: true,
+    },
     { lane: 'backfill' },
   );
   const alive = answer.results.filter(({ id, archived }) => ids.has(id) && archived !== true);
@@ -95,13 +99,14 @@ async function linkChunk(
     const refs = [...rows.keys()].map((key) => ({ object: table.object, key }));
     const records = await lockRecords(client, tables, refs, { create: true });
     const images: RowImage[] = [];
-    for (const { id } of alive) {
+    for (const found of alive) {
+      const { id } = found;
       const key = ids.get(id) as string;
       const record = records.get(refId({ object: table.object, key }));
       const row = rows.get(key);
       if (!record || !row || record.state.existence.link !== null) continue;
       const { values } = rowValues(table, record.state, row.columns);
-      record.state = linkAsTheyStand(record.state, id, answer.date, values);
+      record.state = linkAsTheyStand(record.state, id, answer.date, values, heldBy(table, found));
       record.image = row.columns;
       images.push({ object: table.object, key, row: row.columns });
     }
@@ -109,4 +114,19 @@ async function linkChunk(
     if (images.length > 0) await emitMark(client, secret, { kind: 'link', rows: images });
   });
   return { found: alive.length, unknown: ids.size - alive.length };
+}
+
+/** What HubSpot holds, with its history times; a value that its codec doesn't know stays out. */
+function heldBy(table: TableMapping, { histories }: RecordAnswer): Record<string, Held> {
+  const held: Record<string, Held> = {};
+  for (const { property, codec } of table.properties) {
+    const current = histories?.[property]?.[0];
+    if (!current) continue;
+    try {
+      held[property] = { value: codec.canonical(current.value), time: current.timestamp };
+    } catch {
+      // A later reading says what is wrong with it.
+    }
+  }
+  return held;
 }
