@@ -122,6 +122,9 @@ async function applyLinked(
     keys.map((key) => ({ object: table.object, key })),
     { skipLocked: !patient },
   );
+  // Asked again under the records' locks: a key change may have been consumed since the first look.
+  const ids = [...byKey.values()].flat().map(({ hubspotId }) => hubspotId);
+  const keysNow = await findKeys(client, tables, table.object, ids);
   // A row that wasn't locked is held by somebody, or isn't there. Asked only under the record's lock:
   // an insert that nobody sees yet can't be consumed before that is given back.
   const locked = await existingKeys(
@@ -134,7 +137,8 @@ async function applyLinked(
   for (const [key, events] of byKey) {
     const record = records.get(refId({ object: table.object, key }));
     const missing = !rows.has(key) && !locked.has(key);
-    const ahead = record !== undefined && missing && isAheadOfStream(record);
+    const moved = events.some(({ hubspotId }) => keysNow.get(hubspotId) !== key);
+    const ahead = record !== undefined && (moved || (missing && isAheadOfStream(record)));
     if (!record || ahead || (locked.has(key) && events.some(needsRow))) {
       for (const { id, attempts } of events) {
         const reason = ahead
